@@ -1,0 +1,332 @@
+"""The frozen data every floor speaks: prompts, examples, model calls, evaluations, individuals.
+
+Nothing here has behaviour beyond reading itself. Scores lie in [0, 1], higher is better; a missing score is
+``None`` (an infrastructure failure), never zero.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+INSTRUCTION = "instruction"
+ISLAND_BITS = 40
+
+
+def digest(value: Any) -> str:
+    """Return 32 hex digits that identify a JSON-serialisable value by content (SHA-256, truncated)."""
+    text = json.dumps(value, ensure_ascii=True, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def individual_number(island: int, sequence: int) -> int:
+    """Return the global number of the ``sequence``-th individual of an island: ``island << 40 | sequence``."""
+    return island << ISLAND_BITS | sequence
+
+
+def sequence_of(number: int) -> int:
+    """Return the place of an individual within its island, counted from 0."""
+    return number & ((1 << ISLAND_BITS) - 1)
+
+
+def island_of(number: int) -> int:
+    """Return the island an individual was born on."""
+    return number >> ISLAND_BITS
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A prompt as named parts, in order; most have the single part ``instruction``."""
+
+    parts: tuple[tuple[str, str], ...]
+
+    @classmethod
+    def of(cls, text: str) -> Prompt:
+        """Return a prompt whose only part is the instruction ``text``."""
+        return cls(((INSTRUCTION, text),))
+
+    @property
+    def text(self) -> str:
+        """The instruction."""
+        return self.part(INSTRUCTION)
+
+    @property
+    def hash(self) -> str:
+        """32 hex digits that identify the content."""
+        return digest(self.parts)
+
+    def part(self, name: str) -> str:
+        """Return one part. Raises KeyError, naming the parts there are."""
+        for key, text in self.parts:
+            if key == name:
+                return text
+        raise KeyError(f"no part {name!r} in this prompt; it has {[key for key, _ in self.parts]}")
+
+    def with_text(self, text: str) -> Prompt:
+        """Return this prompt with another instruction."""
+        return self.with_part(INSTRUCTION, text)
+
+    def with_part(self, name: str, text: str) -> Prompt:
+        """Return this prompt with one part replaced, or added at the end."""
+        if any(key == name for key, _ in self.parts):
+            return Prompt(tuple((key, text if key == name else old) for key, old in self.parts))
+        return Prompt((*self.parts, (name, text)))
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One row of the task's data."""
+
+    number: int
+    inputs: Mapping[str, str]
+    target: str
+    choices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One call to a model, complete: two equal requests to one model are the same call.
+
+    With ``choices`` the call asks for the log-likelihood of each choice as the continuation, not for text.
+    ``replicate`` tells apart repeats that are meant to be drawn anew.
+    """
+
+    messages: tuple[tuple[str, str], ...]
+    temperature: float = 0.0
+    top_p: float | None = None
+    max_tokens: int = 256
+    seed: int | None = None
+    stop: tuple[str, ...] = ()
+    choices: tuple[str, ...] = ()
+    replicate: int = 0
+
+    @classmethod
+    def user(cls, text: str, **options: Any) -> Request:
+        """Return a request of a single user message."""
+        return cls((("user", text),), **options)
+
+    @property
+    def text(self) -> str:
+        """All message contents, joined by blank lines."""
+        return "\n\n".join(content for _, content in self.messages)
+
+    def key(self, model: str) -> str:
+        """Return 32 hex digits that identify this request to ``model`` (its identity, see ``Llm.identity``)."""
+        return digest(
+            [
+                model,
+                self.messages,
+                self.temperature,
+                self.top_p,
+                self.max_tokens,
+                self.seed,
+                self.stop,
+                self.choices,
+                self.replicate,
+            ]
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """A model's answer, with what it used. ``cost_usd`` is None where no price is known."""
+
+    text: str
+    prompt_tokens: int
+    output_tokens: int
+    cost_usd: float | None = None
+    latency_s: float = 0.0
+    logprobs: tuple[float, ...] = ()
+    """Natural log-likelihood of each of the request's choices, whole choice, in their order."""
+    lengths: tuple[int, ...] = ()
+    """Number of tokens of each choice."""
+
+    @property
+    def tokens(self) -> int:
+        """Prompt and output tokens together."""
+        return self.prompt_tokens + self.output_tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """What a scorer says of one answer: a number in [0, 1] and, where it can, the answer read and a reason."""
+
+    value: float
+    answer: str = ""
+    reason: str = ""
+    parsed: bool = True
+    """False when no answer could be read in the model's reply: an outcome of its own, never a class."""
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.value <= 1.0:
+            raise ValueError(f"a score lies in [0, 1], but a scorer gave {self.value!r}; rescale it")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One prompt on one example: a score, or the error that kept it from having one."""
+
+    example: int
+    score: float | None
+    answer: str = ""
+    reason: str = ""
+    parsed: bool = True
+    error: str = ""
+    tokens: int = 0
+    cost_usd: float | None = None
+    latency_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """Outcomes of one prompt, keyed and sorted by example number."""
+
+    outcomes: tuple[Outcome, ...] = ()
+
+    @classmethod
+    def of(cls, outcomes: Iterable[Outcome]) -> Evaluation:
+        """Return an evaluation sorted by example; of two outcomes of one example the later counts."""
+        by_example = {outcome.example: outcome for outcome in outcomes}
+        return cls(tuple(by_example[number] for number in sorted(by_example)))
+
+    def merge(self, other: Evaluation) -> Evaluation:
+        """Return both evaluations as one; where they share an example, ``other`` counts."""
+        return Evaluation.of((*self.outcomes, *other.outcomes))
+
+    @property
+    def scores(self) -> dict[int, float]:
+        """Score by example number, missing ones left out."""
+        return {o.example: o.score for o in self.outcomes if o.score is not None}
+
+    @property
+    def count(self) -> int:
+        """Number of examples with a score."""
+        return sum(o.score is not None for o in self.outcomes)
+
+    @property
+    def mean(self) -> float:
+        """Mean score over the examples that have one; NaN when none has."""
+        values = list(self.scores.values())
+        return math.fsum(values) / len(values) if values else math.nan
+
+    @property
+    def missing(self) -> tuple[Outcome, ...]:
+        """Outcomes without a score, for reasons of infrastructure."""
+        return tuple(o for o in self.outcomes if o.score is None)
+
+    @property
+    def unparsed(self) -> int:
+        """Number of replies in which no answer could be read."""
+        return sum(not o.parsed for o in self.outcomes)
+
+    @property
+    def tokens(self) -> int:
+        """Tokens used, prompt and output."""
+        return sum(o.tokens for o in self.outcomes)
+
+    @property
+    def cost_usd(self) -> float | None:
+        """Cost in US dollars; None when the price of any outcome is unknown."""
+        return total_cost(o.cost_usd for o in self.outcomes)
+
+    def failures(self, k: int) -> tuple[Outcome, ...]:
+        """Return up to ``k`` outcomes that scored below 1, worst first, ties by example number."""
+        wrong = [o for o in self.outcomes if o.score is not None and o.score < 1.0]
+        return tuple(sorted(wrong, key=lambda o: (o.score, o.example))[:k])
+
+
+def total_cost(costs: Iterable[float | None]) -> float | None:
+    """Return the sum, or None as soon as one price is unknown."""
+    total = 0.0
+    for cost in costs:
+        if cost is None:
+            return None
+        total += cost
+    return total
+
+
+OK, FAILED, DUPLICATE = "ok", "failed", "duplicate"
+
+
+@dataclass(frozen=True, slots=True)
+class Individual:
+    """A prompt that was born, with its parents, the operator that made it and the evidence so far.
+
+    ``parents`` holds (number, role) pairs, roles such as base, mate, donor1, best, migrant_of. A birth whose
+    operator failed is an individual too, with status ``failed``, its reason in ``note`` and no evaluation.
+    """
+
+    number: int
+    prompt: Prompt
+    operator: str
+    parents: tuple[tuple[int, str], ...] = ()
+    generation: int = 0
+    evaluation: Evaluation = field(default_factory=Evaluation)
+    status: str = OK
+    note: str = ""
+
+    @property
+    def island(self) -> int:
+        """The island it was born on, or migrated to."""
+        return island_of(self.number)
+
+    @property
+    def ok(self) -> bool:
+        """Whether it has a prompt and at least one score."""
+        return self.status == OK and self.evaluation.count > 0
+
+    @property
+    def fitness(self) -> float:
+        """Mean score; NaN without evidence."""
+        return self.evaluation.mean
+
+    def with_evaluation(self, evaluation: Evaluation) -> Individual:
+        """Return this individual with other evidence."""
+        return replace(self, evaluation=evaluation)
+
+
+def by_fitness(individual: Individual) -> tuple[float, int, int]:
+    """Sort key, best first: higher fitness, then shorter prompt, then older; individuals without evidence last."""
+    fitness = individual.fitness
+    rank = math.inf if math.isnan(fitness) else -fitness
+    return (rank, len(individual.prompt.text), individual.number)
+
+
+@dataclass(frozen=True, slots=True)
+class Brief:
+    """What a method may know of the task before it starts."""
+
+    description: str
+    seeds: tuple[Prompt, ...]
+    train: tuple[Example, ...] = ()
+    labels: tuple[str, ...] = ()
+    placeholders: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """Caps on a run; None means no cap. Calls, tokens and USD count every model call: task, operator, judge."""
+
+    calls: int | None = None
+    tokens: int | None = None
+    usd: float | None = None
+    seconds: float | None = None
+    births: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in self.__slots__:
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise ValueError(f"budget {name} must be positive, got {value!r}; leave it out for no cap")
+
+
+def best_of(individuals: Sequence[Individual]) -> Individual:
+    """Return the fittest. Raises ValueError when none has a score."""
+    scored = [individual for individual in individuals if individual.ok]
+    if not scored:
+        raise ValueError(f"none of {len(individuals)} individuals has a score yet; let the run evaluate one")
+    return min(scored, key=by_fitness)

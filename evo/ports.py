@@ -1,0 +1,241 @@
+"""The protocols the wings implement. `evo` calls these and never imports an implementation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+
+from evo.model import Brief, Completion, Evaluation, Example, Individual, Prompt, Request, Score
+
+S = TypeVar("S")
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """US dollars for one prompt token and one output token."""
+
+    prompt_usd: float
+    output_usd: float
+
+    def cost(self, prompt_tokens: int, output_tokens: int) -> float:
+        """Return the cost of one call in US dollars."""
+        return prompt_tokens * self.prompt_usd + output_tokens * self.output_usd
+
+
+class Llm(Protocol):
+    """A language model. Implementations and wrappers alike are this."""
+
+    @property
+    def identity(self) -> str:
+        """What makes two models give the same answers: name, endpoint, fixed options; never a secret."""
+        ...
+
+    @property
+    def can_choose(self) -> bool:
+        """Whether requests with ``choices`` are answered with log-likelihoods."""
+        ...
+
+    @property
+    def price(self) -> Price | None:
+        """The price of a token, or None where it is unknown (unknown is not free)."""
+        ...
+
+    async def complete(self, request: Request) -> Completion:
+        """Answer one request, sending it exactly once. Raises LlmError."""
+        ...
+
+    async def aclose(self) -> None:
+        """Free connections and memory."""
+        ...
+
+
+class Operator(Protocol):
+    """Writes one prompt from parents. A frozen dataclass: its name and fields are recorded."""
+
+    @property
+    def name(self) -> str:
+        """Short name for the log, such as ``crossover-mutation``."""
+        ...
+
+    async def __call__(self, parents: Sequence[Individual], llm: Llm, rng: np.random.Generator) -> Prompt:
+        """Return the child. Raises OperatorError when no usable prompt came; the caller may try again."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A birth a method asks for: an operator and its parents, each with a role (base, mate, donor1, best ...)."""
+
+    operator: Operator
+    parents: tuple[Individual, ...] = ()
+    roles: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if len(self.parents) != len(self.roles):
+            raise ValueError(f"expected a role for each of {len(self.parents)} parents, got {self.roles}")
+
+    @property
+    def edges(self) -> tuple[tuple[int, str], ...]:
+        """(number, role) of each parent."""
+        return tuple((parent.number, role) for parent, role in zip(self.parents, self.roles, strict=True))
+
+    @property
+    def generation(self) -> int:
+        """One more than the oldest parent's; 0 without parents."""
+        return 1 + max((parent.generation for parent in self.parents), default=-1)
+
+
+class Method(Protocol[S]):
+    """A search method as a pure reducer over a frozen state; it never calls a model.
+
+    The caller numbers individuals in the order of ``ask`` and tells every one of them exactly once, in any
+    order, failed births included (``status == "failed"``). An individual ``tell`` has not asked for is an
+    immigrant. The same calls with the same arguments give the same results: that is what makes replay work.
+    """
+
+    @property
+    def racing(self) -> str:
+        """Name of the racing policy used where the configuration names none."""
+        ...
+
+    @property
+    def in_flight(self) -> int | None:
+        """Most births under way at once; None lets the method itself hold back by returning None from ``ask``."""
+        ...
+
+    def start(self, brief: Brief) -> S:
+        """Return the first state. Raises ConfigError when the seed prompts do not suffice."""
+        ...
+
+    def ask(self, state: S, number: int, rng: np.random.Generator) -> tuple[Proposal | None, S]:
+        """Return one birth, to be numbered ``number``, and the new state; None: wait for results, or finished."""
+        ...
+
+    def tell(self, state: S, individual: Individual) -> S:
+        """Return the state that knows this individual. Telling the same number twice changes nothing."""
+        ...
+
+    def population(self, state: S) -> Sequence[Individual]:
+        """Return the living, in no particular order."""
+        ...
+
+    def finished(self, state: S) -> bool:
+        """Whether the method will ask for nothing more, whatever it is told."""
+        ...
+
+
+class Racing(Protocol):
+    """Decides how much evidence a newborn deserves."""
+
+    def next(
+        self, newborn: Individual, rivals: Sequence[Individual], order: Sequence[int], rng: np.random.Generator
+    ) -> tuple[int, ...]:
+        """Return the examples to score next, a selection of ``order``; none: enough."""
+        ...
+
+    def size(self, dev: int) -> int:
+        """Return how many of ``dev`` examples a newborn that is kept is scored on: for estimates."""
+        ...
+
+
+class Scorer(Protocol):
+    """Reads a model's reply and scores it against the example's target."""
+
+    @property
+    def wants_choices(self) -> bool:
+        """Whether the model should be asked for the log-likelihood of each choice, where it can."""
+        ...
+
+    async def __call__(self, completion: Completion, example: Example) -> Score:
+        """Return the score. Any exception is recorded as this row's error."""
+        ...
+
+
+class Task(Protocol):
+    """Data, layout and scorer of one problem. Immutable and picklable: it is shipped once to each worker."""
+
+    @property
+    def brief(self) -> Brief:
+        """What methods may know: description, seed prompts, train rows, labels, placeholders."""
+        ...
+
+    def examples(self, split: str) -> Sequence[int]:
+        """Return the numbers of a split (train, dev or test), in the run's shared order."""
+        ...
+
+    def check(self, prompt: Prompt) -> None:
+        """Raises OperatorError when the prompt is empty or lost a placeholder."""
+        ...
+
+
+class Evaluator(Protocol):
+    """Scores prompts on a task with one model."""
+
+    async def evaluate(self, prompt: Prompt, examples: Sequence[int]) -> Evaluation:
+        """Return one outcome for each example. A failed call is an outcome with an error, never a zero."""
+        ...
+
+
+class EvaluatorFactory(Protocol):
+    """Builds an evaluator for a task and a model; what a worker calls once for each model."""
+
+    def __call__(self, task: Task, llm: Llm) -> Evaluator:
+        """Return the evaluator."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """A model call that wants to be made, with the most it can use."""
+
+    key: str
+    tokens: int
+    usd: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """A model call that was made, or failed for good. ``attempts`` counts every time it was sent."""
+
+    key: str
+    model: str
+    purpose: str
+    individual: int | None
+    example: int | None
+    started_at: float
+    completion: Completion | None
+    error: str = ""
+    attempts: int = 1
+
+
+class Ledger(Protocol):
+    """Where every model call is admitted before it is sent and settled after it; cache and budget at once."""
+
+    async def admit(self, admission: Admission) -> Completion | None:
+        """Return the known answer, or None: the call is reserved, send it and settle it.
+
+        Waits while the same call is in flight elsewhere. Raises BudgetExhausted or Interrupted.
+        """
+        ...
+
+    async def again(self, admission: Admission) -> None:
+        """Reserve one more attempt of an admitted call. Raises BudgetExhausted or Interrupted."""
+        ...
+
+    async def settle(self, receipt: Receipt) -> None:
+        """Record the call; when this returns the answer survives a killed process."""
+        ...
+
+
+Row = Mapping[str, Any]
+
+
+class Log(Protocol):
+    """The run's append-only log."""
+
+    async def append(self, rows: Mapping[str, Sequence[Row]]) -> None:
+        """Add rows to tables in one transaction; when this returns they survive a killed process."""
+        ...

@@ -1,0 +1,206 @@
+"""The configuration as typed, validated settings (pydantic). Reading them from YAML is `evo.config`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from evo.model import Budget
+
+
+class Settings(BaseModel):
+    """Root of all settings: frozen, unknown keys refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=False)
+
+
+class NamedSettings(Settings):
+    """A plugin by name with its arguments: ``exact`` or ``{name: exact, ignore_case: false}``."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    name: str
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_name(cls, value: Any) -> Any:
+        return {"name": value} if isinstance(value, str) else value
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """Everything but the name."""
+        return dict(self.model_extra or {})
+
+
+class PriceSettings(Settings):
+    """US dollars for a million tokens, as providers print them."""
+
+    prompt_usd_per_million: float = Field(ge=0)
+    output_usd_per_million: float = Field(ge=0)
+
+
+class ModelSettings(Settings):
+    """A model: a name alone, or with its endpoint and options."""
+
+    name: str = Field(min_length=1)
+    api_base: str | None = None
+    api_key_env: str | None = None
+    """Name of the environment variable that holds the key; keys themselves are never written in a file."""
+    temperature: float = Field(0.0, ge=0, le=2)
+    max_tokens: int = Field(64, ge=1)
+    timeout_s: float = Field(60.0, gt=0)
+    attempts: int = Field(5, ge=1, le=20)
+    """How often one call is sent at most, when it fails for a passing reason."""
+    price: PriceSettings | None = None
+    options: Mapping[str, Any] = Field(default_factory=dict)
+    """Passed on to the provider, or to the in-process model."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_name(cls, value: Any) -> Any:
+        return {"name": value} if isinstance(value, str) else value
+
+    @field_validator("api_key_env")
+    @classmethod
+    def _is_a_name(cls, value: str | None) -> str | None:
+        if value is not None and not value.replace("_", "").isalnum():
+            raise ValueError("expected the NAME of an environment variable such as OPENAI_API_KEY, not a key")
+        return value
+
+
+class DataSettings(Settings):
+    """Where the rows are: one file or list that is split, or a file for each split."""
+
+    train: Any = None
+    dev: Any = None
+    test: Any = None
+    all: Any = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_path(cls, value: Any) -> Any:
+        return value if isinstance(value, Mapping) else {"all": value}
+
+    @model_validator(mode="after")
+    def _one_form(self) -> DataSettings:
+        if self.all is None and self.dev is None:
+            raise ValueError("expected a file of rows, or files for train, dev and test, of which dev is needed")
+        return self
+
+
+class SplitSettings(Settings):
+    """Shares of train, dev and test where one file holds all rows; drawn by the run's seed, stratified by target."""
+
+    train: float = Field(0.1, ge=0, lt=1)
+    dev: float = Field(0.5, gt=0, le=1)
+    test: float = Field(0.4, ge=0, lt=1)
+
+    @model_validator(mode="after")
+    def _sums_to_one(self) -> SplitSettings:
+        total = self.train + self.dev + self.test
+        if abs(total - 1) > 1e-6:
+            raise ValueError(f"train, dev and test shares must sum to 1, got {total:g}")
+        return self
+
+
+class TaskSettings(Settings):
+    """What to solve: rows, how a row is shown to the model, and how its reply is scored."""
+
+    data: DataSettings
+    input: str = "input"
+    """A column, or a template with ``{column}`` placeholders."""
+    target: str = "target"
+    """The column that holds the expected answer."""
+    choices: tuple[str, ...] | str | None = None
+    """Labels, or the column that holds a row's own; found in the targets when the scorer needs them."""
+    scorer: NamedSettings = Field(default_factory=lambda: NamedSettings(name="choice"))
+    description: str = ""
+    layout: str = "{prompt}\n\n{input}"
+    """How prompt and input make one message. Unused where the prompt itself has placeholders."""
+    split: SplitSettings = Field(default_factory=SplitSettings)
+
+
+class MigrationSettings(Settings):
+    """How often an island looks for migrants, in births, and how many it takes each time."""
+
+    every: int = Field(8, ge=1)
+    count: int = Field(1, ge=1)
+
+
+class IslandSettings(Settings):
+    """One island: what it does not name it takes from the run."""
+
+    method: NamedSettings | None = None
+    model: ModelSettings | None = None
+    operator_model: ModelSettings | None = None
+
+
+class BudgetSettings(Settings):
+    """Caps; leave out what is not capped."""
+
+    calls: int | None = Field(None, gt=0)
+    tokens: int | None = Field(None, gt=0)
+    usd: float | None = Field(None, gt=0)
+    seconds: float | None = Field(None, gt=0)
+    births: int | None = Field(None, gt=0)
+
+    @property
+    def budget(self) -> Budget:
+        """The same as plain data."""
+        return Budget(**self.model_dump())
+
+
+Topology = Literal["ring", "torus", "star", "complete", "random", "isolated"]
+
+
+class RunSettings(Settings):
+    """A whole run: the YAML file."""
+
+    task: TaskSettings
+    prompts: tuple[str, ...] = ()
+    """Seed prompts."""
+    model: ModelSettings = Field(default_factory=lambda: ModelSettings(name="local/smollm2-135m"))
+    operator_model: ModelSettings | None = None
+    method: NamedSettings = Field(default_factory=lambda: NamedSettings(name="steady-state"))
+    racing: NamedSettings | None = None
+    islands: int | tuple[IslandSettings, ...] = 1
+    topology: Topology = "ring"
+    migration: MigrationSettings = Field(default_factory=MigrationSettings)
+    budget: BudgetSettings = Field(default_factory=BudgetSettings)
+    concurrency: int = Field(32, ge=1, le=4096)
+    workers: int | None = Field(None, ge=1)
+    """Fitness workers; one a core where left out."""
+    executor: str = "ray"
+    seed: int = Field(0, ge=0)
+    storage: str = "runs"
+    cache: bool = True
+    """Whether answers of earlier runs in the same storage are used again."""
+
+    @field_validator("islands")
+    @classmethod
+    def _some_islands(cls, value: int | tuple[IslandSettings, ...]) -> int | tuple[IslandSettings, ...]:
+        if (value if isinstance(value, int) else len(value)) < 1:
+            raise ValueError("expected at least one island")
+        return value
+
+    @field_validator("prompts")
+    @classmethod
+    def _prompts_have_text(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if any(not prompt.strip() for prompt in value):
+            raise ValueError("a seed prompt is empty; remove it or give it text")
+        return tuple(dict.fromkeys(value))
+
+    @property
+    def archipelago(self) -> tuple[IslandSettings, ...]:
+        """Every island with all it needs filled in."""
+        islands = (IslandSettings(),) * self.islands if isinstance(self.islands, int) else self.islands
+        return tuple(
+            IslandSettings(
+                method=island.method or self.method,
+                model=island.model or self.model,
+                operator_model=island.operator_model or self.operator_model or island.model or self.model,
+            )
+            for island in islands
+        )
