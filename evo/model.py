@@ -179,6 +179,8 @@ class Outcome:
     tokens: int = 0
     cost_usd: float | None = None
     latency_s: float = 0.0
+    call: str = ""
+    """Key of the request whose reply was scored."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -204,7 +204,6 @@ class Receipt:
     model: str
     purpose: str
     individual: int | None
-    example: int | None
     started_at: float
     completion: Completion | None
     error: str = ""
