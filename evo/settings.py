@@ -48,10 +48,10 @@ class ModelSettings(Settings):
     api_base: str | None = None
     api_key_env: str | None = None
     """Name of the environment variable that holds the key; keys themselves are never written in a file."""
-    temperature: float = Field(0.0, ge=0, le=2)
-    max_tokens: int = Field(64, ge=1)
-    timeout_s: float = Field(60.0, gt=0)
-    attempts: int = Field(5, ge=1, le=20)
+    temperature: float = Field(default=0.0, ge=0, le=2)
+    max_tokens: int = Field(default=64, ge=1)
+    timeout_s: float = Field(default=60.0, gt=0)
+    attempts: int = Field(default=5, ge=1, le=20)
     """How often one call is sent at most, when it fails for a passing reason."""
     price: PriceSettings | None = None
     options: Mapping[str, Any] = Field(default_factory=dict)
@@ -93,9 +93,9 @@ class DataSettings(Settings):
 class SplitSettings(Settings):
     """Shares of train, dev and test where one file holds all rows; drawn by the run's seed, stratified by target."""
 
-    train: float = Field(0.1, ge=0, lt=1)
-    dev: float = Field(0.5, gt=0, le=1)
-    test: float = Field(0.4, ge=0, lt=1)
+    train: float = Field(default=0.1, ge=0, lt=1)
+    dev: float = Field(default=0.5, gt=0, le=1)
+    test: float = Field(default=0.4, ge=0, lt=1)
 
     @model_validator(mode="after")
     def _sums_to_one(self) -> SplitSettings:
@@ -125,8 +125,8 @@ class TaskSettings(Settings):
 class MigrationSettings(Settings):
     """How often an island looks for migrants, in births, and how many it takes each time."""
 
-    every: int = Field(8, ge=1)
-    count: int = Field(1, ge=1)
+    every: int = Field(default=8, ge=1)
+    count: int = Field(default=1, ge=1)
 
 
 class IslandSettings(Settings):
@@ -140,11 +140,11 @@ class IslandSettings(Settings):
 class BudgetSettings(Settings):
     """Caps; leave out what is not capped."""
 
-    calls: int | None = Field(None, gt=0)
-    tokens: int | None = Field(None, gt=0)
-    usd: float | None = Field(None, gt=0)
-    seconds: float | None = Field(None, gt=0)
-    births: int | None = Field(None, gt=0)
+    calls: int | None = Field(default=None, gt=0)
+    tokens: int | None = Field(default=None, gt=0)
+    usd: float | None = Field(default=None, gt=0)
+    seconds: float | None = Field(default=None, gt=0)
+    births: int | None = Field(default=None, gt=0)
 
     @property
     def budget(self) -> Budget:
@@ -169,11 +169,11 @@ class RunSettings(Settings):
     topology: Topology = "ring"
     migration: MigrationSettings = Field(default_factory=MigrationSettings)
     budget: BudgetSettings = Field(default_factory=BudgetSettings)
-    concurrency: int = Field(32, ge=1, le=4096)
-    workers: int | None = Field(None, ge=1)
+    concurrency: int = Field(default=32, ge=1, le=4096)
+    workers: int | None = Field(default=None, ge=1)
     """Fitness workers; one a core where left out."""
     executor: str = "ray"
-    seed: int = Field(0, ge=0)
+    seed: int = Field(default=0, ge=0)
     storage: str = "runs"
     cache: bool = True
     """Whether answers of earlier runs in the same storage are used again."""

@@ -1,0 +1,1 @@
+"""prompt-archipelago: distributed evolutionary search for LLM prompts."""

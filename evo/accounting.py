@@ -1,0 +1,124 @@
+"""A model whose every call is admitted, retried within bounds, and settled: what workers wrap around a bare model."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from evo.errors import LlmError
+from evo.model import Completion, Request
+from evo.ports import Admission, Ledger, Llm, Price, Receipt
+from evo.randomness import child_rng
+
+TEMPLATE_TOKENS = 64
+"""Allowance for what a provider's chat template adds to a prompt."""
+FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 30.0
+
+
+@dataclass(slots=True)
+class _Sending:
+    started_at: float = field(default_factory=time.time)
+    attempts: int = 0
+    answer: Completion | None = None
+    error: str = "cancelled"
+
+    def answered(self) -> Completion:
+        assert self.answer is not None
+        return self.answer
+
+
+@dataclass(frozen=True, slots=True)
+class Accounted:
+    """`Llm` around another: cached, budgeted, logged, and sent again after passing failures.
+
+    Args:
+        inner: The bare model; it sends each request exactly once.
+        ledger: Where calls are admitted and settled.
+        slots: How many calls this worker has under way at once.
+        purpose: ``task``, ``operator`` or ``judge``, for the log.
+        individual: The individual the call is for.
+        attempts: How often one call is sent at most.
+    """
+
+    inner: Llm
+    ledger: Ledger
+    slots: asyncio.Semaphore
+    purpose: str
+    individual: int | None = None
+    attempts: int = 5
+
+    @property
+    def identity(self) -> str:
+        """The inner model's."""
+        return self.inner.identity
+
+    @property
+    def can_choose(self) -> bool:
+        """The inner model's."""
+        return self.inner.can_choose
+
+    @property
+    def price(self) -> Price | None:
+        """The inner model's."""
+        return self.inner.price
+
+    async def aclose(self) -> None:
+        """Close the inner model."""
+        await self.inner.aclose()
+
+    async def complete(self, request: Request) -> Completion:
+        """Return the answer, from the log where it is known. Raises LlmError, BudgetExhausted or Interrupted."""
+        admission = admission_of(request, self.identity, self.price)
+        known = await self.ledger.admit(admission)
+        if known is not None:
+            return known
+        sending = _Sending()
+        try:
+            await self._send(request, admission, sending)
+        finally:
+            # Shielded: a cancelled task must still give its reservation back and keep a paid answer.
+            await asyncio.shield(self.ledger.settle(self._receipt(admission.key, sending)))
+        return sending.answered()
+
+    async def _send(self, request: Request, admission: Admission, sending: _Sending) -> None:
+        rng = child_rng(0, admission.key)
+        while sending.answer is None:
+            try:
+                async with self.slots:
+                    sending.attempts += 1
+                    sending.answer = await self.inner.complete(request)
+            except LlmError as failure:
+                sending.error = str(failure)
+                if not failure.transient or sending.attempts >= self.attempts:
+                    raise
+                await asyncio.sleep(pause_s(sending.attempts, failure.retry_after_s, rng))
+                await self.ledger.again(admission)
+
+    def _receipt(self, key: str, sending: _Sending) -> Receipt:
+        return Receipt(
+            key=key,
+            model=self.identity,
+            purpose=self.purpose,
+            individual=self.individual,
+            started_at=sending.started_at,
+            completion=sending.answer,
+            error="" if sending.answer else sending.error,
+            attempts=sending.attempts,
+        )
+
+
+def admission_of(request: Request, identity: str, price: Price | None) -> Admission:
+    """Return what a request asks of the budget: a bound on tokens, as a token is at least a byte, and its price."""
+    prompt = sum(len(content.encode()) for _, content in request.messages) + TEMPLATE_TOKENS
+    output = sum(len(choice.encode()) for choice in request.choices) or request.max_tokens
+    usd = None if price is None else price.cost(prompt, output)
+    return Admission(request.key(identity), prompt + output, usd)
+
+
+def pause_s(attempt: int, retry_after_s: float | None, rng: np.random.Generator) -> float:
+    """Return how long to wait before sending again: exponential with full jitter, and never less than asked for."""
+    ceiling = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2 ** (attempt - 1))
+    return max(retry_after_s or 0.0, float(rng.uniform(ceiling / 2, ceiling)))

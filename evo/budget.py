@@ -1,0 +1,78 @@
+"""One account for a run's model calls: reserve before dispatch, settle after, never past a cap."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+
+from evo.model import Budget
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """An amount of model use. ``usd`` is None where a price is unknown."""
+
+    calls: int = 0
+    tokens: int = 0
+    usd: float | None = 0.0
+
+    def __add__(self, other: Usage) -> Usage:
+        usd = None if self.usd is None or other.usd is None else self.usd + other.usd
+        return Usage(self.calls + other.calls, self.tokens + other.tokens, usd)
+
+    def __sub__(self, other: Usage) -> Usage:
+        usd = None if self.usd is None or other.usd is None else self.usd - other.usd
+        return Usage(self.calls - other.calls, self.tokens - other.tokens, usd)
+
+
+class Account:
+    """Spent, reserved and kept amounts against a budget.
+
+    ``kept`` is set aside for the final test, and given back by setting it to nothing.
+    """
+
+    def __init__(self, budget: Budget, *, spent: Usage | None = None, elapsed_s: float = 0.0) -> None:
+        self.budget = budget
+        self.spent = spent or Usage()
+        self.reserved = Usage()
+        self.kept = Usage()
+        self.kept_s = 0.0
+        self._started = time.monotonic() - elapsed_s
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds the run has taken, all its attempts together."""
+        return time.monotonic() - self._started
+
+    @property
+    def left_s(self) -> float | None:
+        """Seconds until the search must end; None without a cap."""
+        return None if self.budget.seconds is None else self.budget.seconds - self.kept_s - self.elapsed_s
+
+    def refusal(self, wanted: Usage, *, waiting: bool = False) -> str:
+        """Return the cap that ``wanted`` would pass, in words, or nothing if it fits.
+
+        With ``waiting``, reserved calls are taken to cost nothing: what is refused even so will never fit.
+        """
+        held = self.kept if waiting else self.kept + self.reserved
+        total = self.spent + held + wanted
+        if self.left_s is not None and self.left_s <= 0:
+            return f"the {self.budget.seconds:g} seconds are over"
+        if self.budget.calls is not None and total.calls > self.budget.calls:
+            return f"all {self.budget.calls} model calls are used or set aside for the final test"
+        if self.budget.tokens is not None and total.tokens > self.budget.tokens:
+            return f"the next call could pass the cap of {self.budget.tokens} tokens"
+        if self.budget.usd is None:
+            return ""
+        if total.usd is None:
+            return "a cap in USD needs the model's price, which is unknown; set model.price, or cap calls or tokens"
+        return f"the next call could pass the cap of {self.budget.usd:g} USD" if total.usd > self.budget.usd else ""
+
+    def reserve(self, wanted: Usage) -> None:
+        """Set an amount aside; call `refusal` first."""
+        self.reserved += wanted
+
+    def settle(self, wanted: Usage, used: Usage) -> None:
+        """Turn a reservation into spending. An unknown price stays unknown only where no cap in USD is set."""
+        self.reserved -= wanted
+        self.spent += used if used.usd is not None or self.budget.usd is None else replace(used, usd=wanted.usd)

@@ -1,0 +1,80 @@
+"""A persistent, content-addressed store of model answers (SQLite): key of a request to its completion.
+
+The run's log is the truth; this file makes it quick to look up and lets later runs in the same storage use it.
+It can be deleted at any time: a resumed run fills it from its log again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+from evo.model import Completion
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS answers (key TEXT PRIMARY KEY, answer TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS uses (run TEXT, key TEXT, PRIMARY KEY (run, key)) WITHOUT ROWID;
+"""
+
+
+class AnswerCache:
+    """Answers by key, and which of them this run has already counted against its budget."""
+
+    def __init__(self, path: Path, run: str) -> None:
+        self._run = run
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._db = self._connect(path)
+        except sqlite3.DatabaseError:
+            path.replace(path.with_suffix(".damaged"))
+            self._db = self._connect(path)
+
+    @staticmethod
+    def _connect(path: Path) -> sqlite3.Connection:
+        db = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
+        # The log is what must survive a power cut; this file can be made again.
+        db.execute("PRAGMA journal_mode=WAL")
+        db.execute("PRAGMA synchronous=OFF")
+        db.executescript(_TABLES)
+        return db
+
+    def get(self, key: str) -> tuple[Completion, bool] | None:
+        """Return the answer and whether this run has used it before, or None."""
+        row = self._db.execute(
+            "SELECT answer, (SELECT 1 FROM uses WHERE run = ? AND uses.key = answers.key) FROM answers WHERE key = ?",
+            (self._run, key),
+        ).fetchone()
+        if row is None:
+            return None
+        fields = json.loads(row[0])
+        fields["logprobs"], fields["lengths"] = tuple(fields["logprobs"]), tuple(fields["lengths"])
+        return Completion(**fields), row[1] is not None
+
+    def put(self, answers: Iterable[tuple[str, Completion]]) -> None:
+        """Store answers and mark them used by this run, in one transaction."""
+        rows = [(key, json.dumps(asdict(answer))) for key, answer in answers]
+        with self._transaction():
+            self._db.executemany("INSERT OR IGNORE INTO answers VALUES (?, ?)", rows)
+            self._db.executemany("INSERT OR IGNORE INTO uses VALUES (?, ?)", [(self._run, key) for key, _ in rows])
+
+    def forget_uses(self) -> None:
+        """Mark nothing as used by this run: done before its log is read in again."""
+        self._db.execute("DELETE FROM uses WHERE run = ?", (self._run,))
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")

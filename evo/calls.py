@@ -1,0 +1,93 @@
+"""One model call as frozen data: the request, the answer, and what a scorer says of it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any
+
+
+def digest(value: Any) -> str:
+    """Return 32 hex digits that identify a JSON-serialisable value by content (SHA-256, truncated)."""
+    text = json.dumps(value, ensure_ascii=True, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One call to a model, complete: two equal requests to one model are the same call.
+
+    With ``choices`` the call asks for the log-likelihood of each choice as the continuation, not for text.
+    ``replicate`` tells apart repeats that are meant to be drawn anew.
+    """
+
+    messages: tuple[tuple[str, str], ...]
+    temperature: float = 0.0
+    top_p: float | None = None
+    max_tokens: int = 256
+    seed: int | None = None
+    stop: tuple[str, ...] = ()
+    choices: tuple[str, ...] = ()
+    replicate: int = 0
+
+    @classmethod
+    def user(cls, text: str, **options: Any) -> Request:
+        """Return a request of a single user message."""
+        return cls((("user", text),), **options)
+
+    @property
+    def text(self) -> str:
+        """All message contents, joined by blank lines."""
+        return "\n\n".join(content for _, content in self.messages)
+
+    def key(self, model: str) -> str:
+        """Return 32 hex digits that identify this request to ``model`` (its identity, see ``Llm.identity``)."""
+        return digest(
+            [
+                model,
+                self.messages,
+                self.temperature,
+                self.top_p,
+                self.max_tokens,
+                self.seed,
+                self.stop,
+                self.choices,
+                self.replicate,
+            ]
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """A model's answer, with what it used. ``cost_usd`` is None where no price is known."""
+
+    text: str
+    prompt_tokens: int
+    output_tokens: int
+    cost_usd: float | None = None
+    latency_s: float = 0.0
+    logprobs: tuple[float, ...] = ()
+    """Natural log-likelihood of each of the request's choices, whole choice, in their order."""
+    lengths: tuple[int, ...] = ()
+    """Number of tokens of each choice."""
+
+    @property
+    def tokens(self) -> int:
+        """Prompt and output tokens together."""
+        return self.prompt_tokens + self.output_tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """What a scorer says of one answer: a number in [0, 1] and, where it can, the answer read and a reason."""
+
+    value: float
+    answer: str = ""
+    reason: str = ""
+    parsed: bool = True
+    """False when no answer could be read in the model's reply: an outcome of its own, never a class."""
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.value <= 1.0:
+            raise ValueError(f"a score lies in [0, 1], but a scorer gave {self.value!r}; rescale it")

@@ -1,0 +1,180 @@
+"""The append-only log on disk: a journal of transactions, sealed into Parquet parts; read while it is written.
+
+A transaction is one line of JSON, handed to the operating system before `Journal.append` returns: it survives
+`kill -9` of this process; `fsync` follows within a second, so a power cut loses at most that. When the journal is
+old or long enough it is rotated, and each table's rows become ``<table>/part-NNNNNN.parquet``, named after the
+journal they came from. A reader takes every part, and from a journal those tables that have no part of its number
+yet: no row is lost and none is read twice, whenever it looks.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from evo.schema import TABLES
+
+SEAL_ROWS = 5000
+SEAL_S = 10.0
+SYNC_S = 1.0
+
+
+class Journal:
+    """The one writer of a run's tables. Not thread-safe: call it from one thread (sealing has its own)."""
+
+    def __init__(self, folder: Path, *, attempt: int = 0, seal_rows: int = SEAL_ROWS, seal_s: float = SEAL_S) -> None:
+        self.folder = folder
+        self.attempt = attempt
+        self._seal_rows, self._seal_s = seal_rows, seal_s
+        self._started = time.monotonic()
+        self._sealer = ThreadPoolExecutor(1, thread_name_prefix="seal")
+        self._sealing: list[Future[None]] = []
+        self._stop_sync = threading.Event()
+        for left in open_journals(folder):
+            seal(folder, left)
+        self._open(next_number(folder))
+        self._syncer = threading.Thread(target=self._sync_regularly, name="fsync", daemon=True)
+        self._syncer.start()
+
+    def append(self, rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
+        """Add rows to tables in one transaction; raises OSError when the disk refuses, with nothing half-written."""
+        for row in rows.get("events", ()):
+            row.setdefault("attempt", self.attempt)  # type: ignore[attr-defined]
+        line = json.dumps({t: r for t, r in rows.items() if r}, ensure_ascii=True).encode() + b"\n"
+        end = self._file.tell()
+        try:
+            self._file.write(line)
+        except OSError:
+            self._file.truncate(end)
+            raise
+        self._rows += sum(map(len, rows.values()))
+        if self._rows >= self._seal_rows or time.monotonic() - self._opened >= self._age():
+            self._rotate()
+
+    def close(self) -> None:
+        """Seal what is open."""
+        self._stop_sync.set()
+        self._syncer.join()
+        self._rotate(reopen=False)
+        self._sealer.shutdown(wait=True)
+        for sealing in self._sealing:
+            sealing.result()
+
+    def _age(self) -> float:
+        # Parts grow with the run's age, so that a long run has hundreds of parts, not thousands.
+        return max(self._seal_s, (time.monotonic() - self._started) / 50)
+
+    def _open(self, number: int) -> None:
+        self._number = number
+        path = self.folder / f"journal-{number:06d}.jsonl"
+        self._file: BinaryIO = open(path, "ab", buffering=0)  # noqa: SIM115 - stays open across calls
+        self._rows = 0
+        self._opened = time.monotonic()
+
+    def _rotate(self, *, reopen: bool = True) -> None:
+        full = self._file
+        path = self.folder / f"journal-{self._number:06d}.jsonl"
+        if reopen:
+            self._open(self._number + 1)
+        full.close()
+        self._sealing = [s for s in self._sealing if not s.done() or s.result() is not None]
+        self._sealing.append(self._sealer.submit(seal, self.folder, path))
+
+    def _sync_regularly(self) -> None:
+        while not self._stop_sync.wait(SYNC_S):
+            try:
+                os.fsync(self._file.fileno())
+            except (OSError, ValueError):
+                continue  # rotated meanwhile: sealing syncs what it writes
+
+
+def open_journals(folder: Path) -> list[Path]:
+    """Return the journals not yet sealed, oldest first."""
+    return sorted(folder.glob("journal-*.jsonl"))
+
+
+def next_number(folder: Path) -> int:
+    """Return the number of the next journal: above every part and journal there is."""
+    names = [p.stem for p in folder.glob("*/part-*.parquet")] + [p.stem for p in open_journals(folder)]
+    return 1 + max((int(name.rpartition("-")[2]) for name in names), default=-1)
+
+
+def read_journal(path: Path) -> Iterator[dict[str, list[dict[str, Any]]]]:
+    """Yield whole transactions; a last line cut off by a crash is no transaction."""
+    with open(path, "rb") as file:
+        for line in file:
+            if line.endswith(b"\n"):
+                yield json.loads(line)
+
+
+def seal(folder: Path, journal: Path) -> None:
+    """Turn a journal into parts, then remove it. Doing it again after a crash in the middle is safe."""
+    rows: dict[str, list[dict[str, Any]]] = {}
+    for transaction in read_journal(journal):
+        for table, added in transaction.items():
+            rows.setdefault(table, []).extend(added)
+    number = journal.stem.rpartition("-")[2]
+    for table, added in rows.items():
+        part = folder / table / f"part-{number}.parquet"
+        if not part.exists():
+            _write_part(part, pa.Table.from_pylist(added, schema=TABLES[table]))
+    journal.unlink()
+    _sync_folder(folder)
+
+
+def _write_part(part: Path, table: pa.Table) -> None:
+    part.parent.mkdir(exist_ok=True)
+    draft = part.with_name(f".{part.name}.tmp")
+    pq.write_table(table, draft, compression="zstd")
+    with open(draft, "rb") as file:
+        os.fsync(file.fileno())
+    os.replace(draft, part)
+    _sync_folder(part.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def read_table(folder: Path, table: str, columns: Sequence[str] | None = None) -> pa.Table:
+    """Return a table's rows in the order they were written, of a finished or a running run.
+
+    Raises:
+        KeyError: there is no such table.
+    """
+    schema = TABLES[table]
+    if columns is not None:
+        schema = pa.schema([schema.field(name) for name in columns])
+    while True:
+        journals = open_journals(folder)
+        try:
+            pieces = _pieces(folder, table, schema, journals)
+        except FileNotFoundError:
+            continue  # a journal was sealed while we read: its part is there now
+        return pa.concat_tables([piece.unify_dictionaries() for piece in pieces]) if pieces else schema.empty_table()
+
+
+def _pieces(folder: Path, table: str, schema: pa.Schema, journals: Sequence[Path]) -> list[pa.Table]:
+    tails = []
+    for journal in journals:
+        rows = [row for transaction in read_journal(journal) for row in transaction.get(table, ())]
+        tails.append((journal.stem.rpartition("-")[2], rows))
+    parts = {p.stem.rpartition("-")[2]: p for p in sorted((folder / table).glob("part-*.parquet"))}
+    pieces = [pq.read_table(part, columns=schema.names, partitioning=None).cast(schema) for part in parts.values()]
+    for number, rows in tails:
+        if rows and number not in parts:
+            pieces.append(pa.Table.from_pylist(rows, schema=schema))
+    return pieces

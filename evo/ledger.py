@@ -1,0 +1,165 @@
+"""Admits and settles every model call of a run: cache, in-flight sharing, budget and log in one place."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from evo.budget import Account, Usage
+from evo.cache import AnswerCache
+from evo.errors import BudgetExhausted, Interrupted
+from evo.journal import Journal
+from evo.model import Completion
+from evo.ports import Admission, Receipt
+from evo.schema import call_row
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts for the display."""
+
+    sent: int = 0
+    recalled: int = 0
+    shared: int = 0
+    failed: int = 0
+    task_tokens: int = 0
+    task_usd: float = 0.0
+    task_calls: int = 0
+
+
+class CallLedger:
+    """The run's `Ledger`. Lives in one event loop; whoever owns it calls `stop` to end admission."""
+
+    def __init__(self, account: Account, cache: AnswerCache, journal: Journal) -> None:
+        self.account = account
+        self.tally = Tally()
+        self._cache = cache
+        self._journal = journal
+        self._flying: dict[str, tuple[Usage, asyncio.Future[None]]] = {}
+        self._settled = asyncio.Event()
+        self._stopped: Exception | None = None
+
+    @property
+    def in_flight(self) -> int:
+        """Calls admitted and not yet settled."""
+        return len(self._flying)
+
+    def stop(self, reason: Exception | None) -> None:
+        """Refuse every further call with this error; None: admit again."""
+        self._stopped = reason
+        self._wake()
+
+    async def admit(self, admission: Admission) -> Completion | None:
+        """See `evo.ports.Ledger.admit`."""
+        while True:
+            known = self._cache.get(admission.key)
+            if known is not None:
+                return self._recall(admission.key, *known)
+            self._refuse_if_stopped()
+            flight = self._flying.get(admission.key)
+            if flight is not None:
+                await asyncio.shield(flight[1])
+            elif await self._reserve(admission):
+                self._flying[admission.key] = (_most(admission), asyncio.get_running_loop().create_future())
+                return None
+
+    async def again(self, admission: Admission) -> None:
+        """See `evo.ports.Ledger.again`."""
+        self._refuse_if_stopped()
+        if not await self._reserve(admission):
+            return await self.again(admission)
+        wanted, future = self._flying[admission.key]
+        self._flying[admission.key] = (wanted + _most(admission), future)
+
+    async def settle(self, receipt: Receipt) -> None:
+        """See `evo.ports.Ledger.settle`."""
+        self.settle_all([receipt])
+
+    def settle_all(self, receipts: Sequence[Receipt]) -> None:
+        """Record calls in one transaction, then let go whoever waits for them."""
+        sent = [receipt for receipt in receipts if receipt.attempts]
+        if sent:
+            self._journal.append({"calls": [call_row(receipt) for receipt in sent]})
+        self._cache.put((r.key, r.completion) for r in receipts if r.completion is not None)
+        for receipt in receipts:
+            self._count(receipt)
+            wanted, future = self._flying.pop(receipt.key, (Usage(), None))
+            self.account.settle(wanted, _used(receipt))
+            if future is not None and not future.done():
+                future.set_result(None)
+        self._wake()
+
+    def abandon(self, keys: Sequence[str]) -> None:
+        """Free the reservations of calls whose worker was lost."""
+        for key in keys:
+            wanted, future = self._flying.pop(key, (Usage(), None))
+            self.account.settle(wanted, Usage())
+            if future is not None and not future.done():
+                future.set_result(None)
+        self._wake()
+
+    def _recall(self, key: str, completion: Completion, used: bool) -> Completion:
+        if used:
+            self.tally.shared += 1
+            return completion
+        # Another run paid for it. It counts here as if sent, save its price, so that a run's course
+        # does not depend on what the cache happens to hold.
+        free = Completion(completion.text, completion.prompt_tokens, completion.output_tokens, 0.0)
+        if self.account.refusal(_usage(free)):
+            self._refuse_if_stopped()
+            raise BudgetExhausted(self.account.refusal(_usage(free)))
+        receipt = Receipt(key, "", "recalled", None, time.time(), completion)
+        self._journal.append({"calls": [call_row(receipt, recalled=True)]})
+        self._cache.put([(key, completion)])
+        self.account.settle(Usage(), _usage(free))
+        self.tally.recalled += 1
+        return completion
+
+    async def _reserve(self, admission: Admission) -> bool:
+        wanted = _most(admission)
+        if not self.account.refusal(wanted):
+            self.account.reserve(wanted)
+            return True
+        hopeless = self.account.refusal(wanted, waiting=True)
+        if hopeless or not self._flying:
+            raise BudgetExhausted(hopeless or self.account.refusal(wanted))
+        await self._settled.wait()
+        self._refuse_if_stopped()
+        return False
+
+    def _refuse_if_stopped(self) -> None:
+        if self._stopped is not None:
+            raise self._stopped
+
+    def _wake(self) -> None:
+        self._settled.set()
+        self._settled = asyncio.Event()
+
+    def _count(self, receipt: Receipt) -> None:
+        self.tally.sent += receipt.attempts
+        self.tally.failed += receipt.completion is None
+        if receipt.purpose == "task" and receipt.completion is not None:
+            self.tally.task_calls += 1
+            self.tally.task_tokens += receipt.completion.tokens
+            self.tally.task_usd += receipt.completion.cost_usd or 0.0
+
+
+def interrupted() -> Interrupted:
+    """Return the error that ends a run on request."""
+    return Interrupted("the run was asked to stop; resume it to go on")
+
+
+def _most(admission: Admission) -> Usage:
+    return Usage(1, admission.tokens, admission.usd)
+
+
+def _usage(completion: Completion) -> Usage:
+    return Usage(1, completion.tokens, completion.cost_usd)
+
+
+def _used(receipt: Receipt) -> Usage:
+    if receipt.completion is None:
+        return Usage(receipt.attempts, 0, 0.0)
+    return Usage(receipt.attempts, receipt.completion.tokens, receipt.completion.cost_usd)

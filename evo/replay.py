@@ -1,0 +1,105 @@
+"""Frozen data back from the log: individuals as they were, and each island's history in order."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from evo.journal import read_table
+from evo.model import Completion, Evaluation, Individual, Outcome, Prompt
+
+Rows = Mapping[str, pa.Table]
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What an island did, in order: (kind, individual number) pairs, and the individuals it was told of."""
+
+    steps: tuple[tuple[str, int], ...] = ()
+    individuals: tuple[Individual, ...] = ()
+
+
+def history_of(folder: Path, island: int) -> History:
+    """Return an island's history; empty when it has not begun."""
+    events = read_table(folder, "events", ["island", "kind", "individual"])
+    events = events.filter(pc.equal(events["island"], island))
+    steps = [(row["kind"], row["individual"]) for row in events.to_pylist() if row["kind"] in ("asked", "told")]
+    return History(tuple(steps), tuple(read_individuals(folder, island=island)))
+
+
+def read_individuals(
+    folder: Path, *, island: int | None = None, numbers: Sequence[int] | None = None, split: str = "dev"
+) -> Iterator[Individual]:
+    """Yield individuals with their prompts, parents and evidence, in the order they were written."""
+    table = read_table(folder, "individuals")
+    if island is not None:
+        table = table.filter(pc.equal(table["island"], island))
+    if numbers is not None:
+        table = table.filter(pc.is_in(table["id"], pa.array(list(numbers), pa.int64())))
+    wanted = table["id"].combine_chunks()
+    texts = _texts(folder, table["prompt"].combine_chunks())
+    parents = _grouped(folder, "edges", "child", wanted)
+    outcomes = _grouped(folder, "evaluations", "individual", wanted)
+    for row in table.to_pylist():
+        seen = [outcome_of(o) for o in outcomes.get(row["id"], ()) if o["split"] == split]
+        yield Individual(
+            number=row["id"],
+            prompt=texts[row["prompt"]],
+            operator=row["operator"],
+            parents=tuple((edge["parent"], edge["role"]) for edge in parents.get(row["id"], ())),
+            generation=row["generation"],
+            evaluation=Evaluation.of(seen),
+            status=row["status"],
+            note=row["note"],
+        )
+
+
+def outcome_of(row: Mapping[str, Any]) -> Outcome:
+    """Return an outcome from its row in ``evaluations``."""
+    return Outcome(
+        example=row["example"],
+        score=row["score"],
+        answer=row["answer"],
+        reason=row["reason"],
+        parsed=row["parsed"],
+        error=row["error"],
+        tokens=row["tokens"],
+        cost_usd=row["cost_usd"],
+        latency_s=row["latency_s"],
+        call=row["call"],
+    )
+
+
+def completion_of(row: Mapping[str, Any]) -> Completion:
+    """Return a model's answer from its row in ``calls``."""
+    return Completion(
+        text=row["text"],
+        prompt_tokens=row["prompt_tokens"],
+        output_tokens=row["output_tokens"],
+        cost_usd=row["cost_usd"],
+        latency_s=row["latency_s"],
+        logprobs=tuple(row["logprobs"]),
+        lengths=tuple(row["lengths"]),
+    )
+
+
+def _texts(folder: Path, hashes: pa.Array) -> dict[str, Prompt]:
+    table = read_table(folder, "prompts", ["hash", "parts"])
+    table = table.filter(pc.is_in(table["hash"], hashes))
+    return {
+        row["hash"]: Prompt(tuple((name, text) for name, text in json.loads(row["parts"]))) for row in table.to_pylist()
+    }
+
+
+def _grouped(folder: Path, table: str, key: str, wanted: pa.Array) -> dict[int, list[dict[str, Any]]]:
+    rows = read_table(folder, table)
+    groups: dict[int, list[dict[str, Any]]] = {}
+    for row in rows.filter(pc.is_in(rows[key], wanted)).to_pylist():
+        groups.setdefault(row[key], []).append(row)
+    return groups

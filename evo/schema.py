@@ -1,0 +1,198 @@
+"""The log's tables as Arrow schemas, and frozen data as their rows.
+
+One row type, one place: what is written here is what `evo.replay` reads back.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from evo.model import Individual, Outcome, Prompt, sequence_of
+from evo.ports import Receipt
+
+SCHEMA_VERSION = 1
+
+_WORD = pa.dictionary(pa.int32(), pa.string())
+_TIME = pa.timestamp("us", tz="UTC")
+
+
+def _schema(*columns: tuple[str, pa.DataType]) -> pa.Schema:
+    return pa.schema(list(columns), metadata={"prompt_archipelago.schema": str(SCHEMA_VERSION)})
+
+
+TABLES: dict[str, pa.Schema] = {
+    "individuals": _schema(
+        ("id", pa.int64()),
+        ("island", pa.int32()),
+        ("sequence", pa.int64()),
+        ("generation", pa.int32()),
+        ("operator", _WORD),
+        ("prompt", pa.string()),
+        ("fitness", pa.float64()),
+        ("n_scored", pa.int32()),
+        ("n_missing", pa.int32()),
+        ("n_unparsed", pa.int32()),
+        ("tokens", pa.int64()),
+        ("cost_usd", pa.float64()),
+        ("status", _WORD),
+        ("note", pa.string()),
+        ("born_at", _TIME),
+    ),
+    "prompts": _schema(("hash", pa.string()), ("text", pa.large_string()), ("parts", pa.large_string())),
+    "edges": _schema(("child", pa.int64()), ("parent", pa.int64()), ("role", _WORD), ("place", pa.int8())),
+    "evaluations": _schema(
+        ("individual", pa.int64()),
+        ("example", pa.int32()),
+        ("split", _WORD),
+        ("score", pa.float64()),
+        ("answer", pa.string()),
+        ("reason", pa.string()),
+        ("parsed", pa.bool_()),
+        ("error", pa.string()),
+        ("tokens", pa.int32()),
+        ("cost_usd", pa.float64()),
+        ("latency_s", pa.float64()),
+        ("call", pa.string()),
+    ),
+    "calls": _schema(
+        ("key", pa.string()),
+        ("model", _WORD),
+        ("purpose", _WORD),
+        ("individual", pa.int64()),
+        ("started_at", _TIME),
+        ("latency_s", pa.float64()),
+        ("prompt_tokens", pa.int32()),
+        ("output_tokens", pa.int32()),
+        ("cost_usd", pa.float64()),
+        ("attempts", pa.int32()),
+        ("recalled", pa.bool_()),
+        ("error", pa.string()),
+        ("text", pa.large_string()),
+        ("logprobs", pa.list_(pa.float64())),
+        ("lengths", pa.list_(pa.int32())),
+    ),
+    "migrations": _schema(
+        ("from_island", pa.int32()),
+        ("to_island", pa.int32()),
+        ("individual", pa.int64()),
+        ("copy", pa.int64()),
+        ("accepted", pa.bool_()),
+        ("reason", pa.string()),
+        ("step", pa.int64()),
+        ("received_at", _TIME),
+    ),
+    "events": _schema(
+        ("island", pa.int32()),
+        ("kind", _WORD),
+        ("individual", pa.int64()),
+        ("detail", pa.string()),
+        ("attempt", pa.int32()),
+        ("at", _TIME),
+    ),
+}
+
+ROOT_ISLAND = -1
+"""The island of events that concern the whole run."""
+
+
+def now_us() -> int:
+    """Return the wall clock in microseconds since 1970, UTC."""
+    return time.time_ns() // 1000
+
+
+def individual_row(individual: Individual) -> dict[str, Any]:
+    """Return an individual's row."""
+    evaluation = individual.evaluation
+    return {
+        "id": individual.number,
+        "island": individual.island,
+        "sequence": sequence_of(individual.number),
+        "generation": individual.generation,
+        "operator": individual.operator,
+        "prompt": individual.prompt.hash,
+        "fitness": evaluation.mean if evaluation.count else None,
+        "n_scored": evaluation.count,
+        "n_missing": len(evaluation.missing),
+        "n_unparsed": evaluation.unparsed,
+        "tokens": evaluation.tokens,
+        "cost_usd": evaluation.cost_usd,
+        "status": individual.status,
+        "note": individual.note,
+        "born_at": now_us(),
+    }
+
+
+def prompt_row(prompt: Prompt) -> dict[str, Any]:
+    """Return a prompt's row."""
+    text = dict(prompt.parts).get("instruction", "")
+    return {"hash": prompt.hash, "text": text, "parts": json.dumps(prompt.parts)}
+
+
+def edge_rows(individual: Individual) -> list[dict[str, Any]]:
+    """Return a row for each parent, with its role and place."""
+    return [
+        {"child": individual.number, "parent": parent, "role": role, "place": place}
+        for place, (parent, role) in enumerate(individual.parents)
+    ]
+
+
+def evaluation_rows(number: int, outcomes: Iterable[Outcome], split: str) -> list[dict[str, Any]]:
+    """Return a row for each outcome."""
+    return [
+        {
+            "individual": number,
+            "example": o.example,
+            "split": split,
+            "score": o.score,
+            "answer": o.answer,
+            "reason": o.reason,
+            "parsed": o.parsed,
+            "error": o.error,
+            "tokens": o.tokens,
+            "cost_usd": o.cost_usd,
+            "latency_s": o.latency_s,
+            "call": o.call,
+        }
+        for o in outcomes
+    ]
+
+
+def call_row(receipt: Receipt, *, recalled: bool = False) -> dict[str, Any]:
+    """Return a model call's row; ``recalled``: answered from an earlier run's log, not sent."""
+    answer = receipt.completion
+    return {
+        "key": receipt.key,
+        "model": receipt.model,
+        "purpose": receipt.purpose,
+        "individual": receipt.individual,
+        "started_at": int(receipt.started_at * 1e6),
+        "latency_s": answer.latency_s if answer else None,
+        "prompt_tokens": answer.prompt_tokens if answer else None,
+        "output_tokens": answer.output_tokens if answer else None,
+        "cost_usd": answer.cost_usd if answer else None,
+        "attempts": receipt.attempts,
+        "recalled": recalled,
+        "error": receipt.error,
+        "text": answer.text if answer else None,
+        "logprobs": list(answer.logprobs) if answer else [],
+        "lengths": list(answer.lengths) if answer else [],
+    }
+
+
+def event_row(island: int, kind: str, individual: int | None = None, detail: str = "") -> dict[str, Any]:
+    """Return an event's row; the journal adds which attempt at the run it belongs to."""
+    return {"island": island, "kind": kind, "individual": individual, "detail": detail, "at": now_us()}
+
+
+def describe(operator: Any) -> str:
+    """Return an operator's arguments as JSON: enough to make it again."""
+    if not is_dataclass(operator):
+        return "{}"
+    arguments = {f.name: getattr(operator, f.name) for f in fields(operator)}
+    return json.dumps(arguments, default=str, ensure_ascii=False)
