@@ -38,7 +38,7 @@ class CallLedger:
         self._cache = cache
         self._journal = journal
         self._flying: dict[str, tuple[Usage, asyncio.Future[None]]] = {}
-        self._settled = asyncio.Event()
+        self._settled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._stopped: Exception | None = None
 
     @property
@@ -51,25 +51,32 @@ class CallLedger:
         self._stopped = reason
         self._wake()
 
+    def try_admit(self, admission: Admission) -> Completion | asyncio.Future[None] | None:
+        """Return the known answer; None: reserved, send it; or a future: try again when it is done."""
+        known = self._cache.get(admission.key)
+        if known is not None:
+            return self._recall(admission.key, *known)
+        self._refuse_if_stopped()
+        flight = self._flying.get(admission.key)
+        if flight is not None:
+            return flight[1]
+        if not self._reserve(admission):
+            return self._settled
+        self._flying[admission.key] = (_most(admission), asyncio.get_running_loop().create_future())
+        return None
+
     async def admit(self, admission: Admission) -> Completion | None:
         """See `evo.ports.Ledger.admit`."""
-        while True:
-            known = self._cache.get(admission.key)
-            if known is not None:
-                return self._recall(admission.key, *known)
-            self._refuse_if_stopped()
-            flight = self._flying.get(admission.key)
-            if flight is not None:
-                await asyncio.shield(flight[1])
-            elif await self._reserve(admission):
-                self._flying[admission.key] = (_most(admission), asyncio.get_running_loop().create_future())
-                return None
+        while isinstance(answer := self.try_admit(admission), asyncio.Future):
+            await asyncio.shield(answer)
+        return answer
 
     async def again(self, admission: Admission) -> None:
         """See `evo.ports.Ledger.again`."""
         self._refuse_if_stopped()
-        if not await self._reserve(admission):
-            return await self.again(admission)
+        while not self._reserve(admission):
+            await asyncio.shield(self._settled)
+            self._refuse_if_stopped()
         wanted, future = self._flying[admission.key]
         self._flying[admission.key] = (wanted + _most(admission), future)
 
@@ -117,16 +124,15 @@ class CallLedger:
         self.tally.recalled += 1
         return completion
 
-    async def _reserve(self, admission: Admission) -> bool:
+    def _reserve(self, admission: Admission) -> bool:
         wanted = _most(admission)
-        if not self.account.refusal(wanted):
+        refusal = self.account.refusal(wanted)
+        if not refusal:
             self.account.reserve(wanted)
             return True
         hopeless = self.account.refusal(wanted, waiting=True)
         if hopeless or not self._flying:
-            raise BudgetExhausted(hopeless or self.account.refusal(wanted))
-        await self._settled.wait()
-        self._refuse_if_stopped()
+            raise BudgetExhausted(hopeless or refusal)
         return False
 
     def _refuse_if_stopped(self) -> None:
@@ -134,8 +140,8 @@ class CallLedger:
             raise self._stopped
 
     def _wake(self) -> None:
-        self._settled.set()
-        self._settled = asyncio.Event()
+        self._settled.set_result(None)
+        self._settled = asyncio.get_running_loop().create_future()
 
     def _count(self, receipt: Receipt) -> None:
         self.tally.sent += receipt.attempts

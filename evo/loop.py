@@ -1,8 +1,9 @@
 """The only loop: ask, breed, score, tell.
 
 A method proposes births, an operator writes a prompt, racing decides how much evidence it deserves, the evaluator
-scores it, the method is told, and the log remembers everything. One island at a time; nothing here knows Ray. Randomness hangs on (seed, kind, island, number) alone, never on
-timing, so a generational method walks the same path with 1 or 64 slots.
+scores it, the method is told, and the log remembers everything. One island at a time; nothing here knows Ray.
+Randomness hangs on (seed, kind, island, number) alone, never on timing: a generational method walks the same path with
+1 slot or 64.
 """
 
 from __future__ import annotations
@@ -18,24 +19,12 @@ from evo.ports import Llm, Method, Proposal, Racing, Task
 from evo.randomness import child_rng
 from evo.replay import History
 from evo.schema import describe, edge_rows, evaluation_rows, event_row, individual_row, now_us, prompt_row
+from evo.status import IslandStatus
 
 S = TypeVar("S")
 MIGRATION = "migration"
 TRIES = 3
 """How often an operator is asked for one child before the birth counts as failed."""
-
-
-@dataclass(frozen=True, slots=True)
-class IslandStatus:
-    """An island at a glance."""
-
-    island: int
-    births: int = 0
-    failed: int = 0
-    best: float | None = None
-    median: float | None = None
-    improved_by: str = ""
-    generation: int = 0
 
 
 class World(Protocol):

@@ -162,6 +162,16 @@ class Task(Protocol):
         """What methods may know: description, seed prompts, train rows, labels, placeholders."""
         ...
 
+    @property
+    def fingerprint(self) -> str:
+        """Identifies rows, layout and scorer: a run resumes only on the same."""
+        ...
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was left out of the data and why, one sentence each."""
+        ...
+
     def examples(self, split: str) -> Sequence[int]:
         """Return the numbers of a split (train, dev or test), in the run's shared order."""
         ...

@@ -1,0 +1,169 @@
+"""The archipelago: islands and fitness workers around one broker, supervised from the first birth to the final test."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Sequence
+from typing import Any, Protocol
+
+from cluster.broker import Broker
+from cluster.island import Shore
+from cluster.remote import RemoteBroker
+from cluster.topology import topology
+from cluster.workers import WorkerPlan
+from evo.commission import Commission, Watch
+from evo.errors import BudgetExhausted, EvoError, Interrupted
+from evo.folder import write_json
+from evo.model import Evaluation, Individual, island_of
+from evo.randomness import child_rng
+from evo.replay import History, history_of
+from evo.schema import evaluation_rows
+from evo.verdict import finalists, verdict
+
+WATCH_S = 0.25
+GRACE_S = 10.0
+"""How long calls under way may take to end after a stop."""
+RESTARTS = 5
+"""How often one worker or island is started again before the run gives up."""
+FINAL_BLOCK = 32
+"""Test rows given to both finalists at a time, so that whatever is affordable is paired."""
+
+
+AnyBroker = Broker | RemoteBroker
+
+
+class Fleet(Protocol):
+    """Where broker, workers and islands live: in this process, or in Ray actors."""
+
+    @property
+    def lost(self) -> tuple[type[Exception], ...]:
+        """Errors that mean a process was lost."""
+        ...
+
+    async def open(self, workers: int) -> AnyBroker:
+        """Start the broker. Raises EvoError when the run's folder cannot be written."""
+        ...
+
+    def worker(self, number: int, plan: WorkerPlan) -> Awaitable[None]:
+        """Start a worker; done when it has gone home."""
+        ...
+
+    def island(self, number: int, shore: Shore, history: History) -> Awaitable[tuple[Individual, ...]]:
+        """Start an island; done with its population when it can do no more."""
+        ...
+
+    async def close(self) -> None:
+        """End every process this fleet has started."""
+        ...
+
+
+async def sail(order: Commission, fleet: Fleet, workers: int, stop: asyncio.Event, watch: Watch) -> None:
+    """Run a commission to its result. Raises EvoError, and Interrupted when ``stop`` was set."""
+    broker = await fleet.open(workers)
+    plan = WorkerPlan(order.task, order.models, max(1, order.settings.concurrency // workers))
+    crew = [asyncio.create_task(_keep_worker(fleet, broker, number, plan)) for number in range(workers)]
+    helpers = [asyncio.create_task(_watch(broker, watch)), asyncio.create_task(_obey(broker, stop))]
+    try:
+        await broker.keep_for_final(2 * len(order.task.examples("test")))
+        await _search(order, fleet, broker, stop)
+        await _finish(order, broker)
+        watch(await broker.snapshot())
+    finally:
+        for helper in helpers:
+            helper.cancel()
+        await broker.close()
+        await asyncio.wait(crew, timeout=GRACE_S)
+        await fleet.close()
+        await asyncio.gather(*crew, *helpers, return_exceptions=True)
+
+
+async def _search(order: Commission, fleet: Fleet, broker: AnyBroker, stop: asyncio.Event) -> None:
+    settings = order.settings
+    graph = topology(settings.topology, len(settings.archipelago), child_rng(settings.seed, "topology"))
+    shores = [
+        Shore(tuple(sorted(graph.predecessors(i))), settings.migration.every, settings.migration.count) for i in graph
+    ]
+    islands = asyncio.gather(*(_keep_island(order, fleet, i, shore) for i, shore in enumerate(shores)))
+    stopped = asyncio.ensure_future(stop.wait())
+    pair: set[asyncio.Future[Any]] = {islands, stopped}
+    await asyncio.wait(pair, return_when=asyncio.FIRST_COMPLETED)
+    if stop.is_set():
+        await asyncio.wait({islands}, timeout=GRACE_S)
+    stopped.cancel()
+    islands.cancel()
+    await asyncio.wait({islands})
+    failure = await broker.failed_with()
+    if failure is not None:
+        raise failure
+    if stop.is_set():
+        raise Interrupted("the run was stopped on request")
+    islands.result()
+
+
+async def _finish(order: Commission, broker: AnyBroker) -> None:
+    """Test the finalists once, side by side, and write the result."""
+    chosen = finalists(order.path)
+    await broker.enter_final()
+    rows = order.task.examples("test")
+    sides = chosen.distinct
+    count = await broker.affordable(len(sides) * len(rows)) // len(sides)
+    for start in range(0, count, FINAL_BLOCK):
+        try:
+            await _test(order, broker, sides, rows[start : min(count, start + FINAL_BLOCK)])
+        except BudgetExhausted:
+            break  # what could be paid for is tested, and its number is part of the result
+    snapshot = await broker.snapshot()
+    status = "done" if count == len(rows) else "budget"
+    result = verdict(
+        order.path,
+        chosen,
+        status=status,
+        spent=snapshot.spent,
+        elapsed_s=snapshot.elapsed_s,
+        seed=order.settings.seed,
+    )
+    write_json(order.path / "result.json", result)
+
+
+async def _test(order: Commission, broker: AnyBroker, sides: Sequence[Individual], rows: Sequence[int]) -> None:
+    async def one(side: Individual) -> Evaluation:
+        model, _ = order.models_of(island_of(side.number))
+        return await broker.evaluate(model, side.number, side.prompt, rows)
+
+    for side, scored in zip(sides, await asyncio.gather(*map(one, sides)), strict=True):
+        await broker.log({"evaluations": evaluation_rows(side.number, scored.outcomes, "test")})
+
+
+async def _watch(broker: AnyBroker, watch: Watch) -> None:
+    while True:
+        watch(await broker.snapshot())
+        await asyncio.sleep(WATCH_S)
+
+
+async def _obey(broker: AnyBroker, stop: asyncio.Event) -> None:
+    await stop.wait()
+    await broker.stop()
+
+
+async def _keep_worker(fleet: Fleet, broker: AnyBroker, number: int, plan: WorkerPlan) -> None:
+    """Run a worker, and another in its place when it is lost."""
+    for restart in range(RESTARTS + 1):
+        try:
+            return await fleet.worker(number, plan)
+        except fleet.lost as error:
+            await broker.lose_worker(number)
+            if restart == RESTARTS:
+                await broker.stop(EvoError(f"fitness worker {number} was lost {RESTARTS + 1} times, last: {error}"))
+
+
+async def _keep_island(order: Commission, fleet: Fleet, number: int, shore: Shore) -> None:
+    """Run an island, and rebuild it from its part of the log when it is lost."""
+    for restart in range(RESTARTS + 1):
+        history = await asyncio.to_thread(history_of, order.path, number)
+        try:
+            await fleet.island(number, shore, history)
+        except fleet.lost as error:
+            if restart == RESTARTS:
+                raise EvoError(f"island {number} was lost {RESTARTS + 1} times, last: {error}") from error
+        else:
+            return

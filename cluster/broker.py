@@ -1,0 +1,213 @@
+"""The one process a run's parts talk to: it hands out work, admits and settles model calls, and writes the log.
+
+Islands put work in, fitness workers pull it out when they have room: fast workers do more, late ones join, and a
+lost one's work goes back in front. A plain class; under Ray the same class lives in an actor (`cluster.remote`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from cluster.jobs import Job, JobQueue
+from evo.budget import Account, Usage
+from evo.errors import EvoError
+from evo.ledger import CallLedger, interrupted
+from evo.model import Completion, Evaluation, Individual, Prompt, Request
+from evo.ports import Admission, Receipt
+from evo.schema import ROOT_ISLAND, event_row
+from evo.settings import RunSettings
+from evo.status import IslandStatus, Snapshot
+from evo.store import RunStore
+
+SHARD = (16, 64)
+"""Fewest and most rows handed to a worker at once."""
+KEPT_SHARE = 0.25
+"""Most of any cap that is set aside for the final test."""
+
+
+class Broker:
+    """See the module. Must be made inside a running event loop.
+
+    Args:
+        path: The run's folder; held for writing as long as the broker lives.
+        settings: The run's settings.
+        workers: How many workers work is cut for.
+    """
+
+    def __init__(self, path: Path, settings: RunSettings, *, workers: int) -> None:
+        self.store = RunStore(path)
+        self.account = Account(settings.budget.budget, spent=self.store.spent, elapsed_s=self.store.elapsed_s)
+        self.ledger = CallLedger(self.account, self.store.cache, self.store.journal)
+        self.phase = "search"
+        self.failure: EvoError | None = None
+        self._workers = workers
+        self._jobs = JobQueue()
+        self._islands: dict[int, IslandStatus] = {}
+        self._offers: dict[int, tuple[Individual, ...]] = {}
+        self._final_calls = 0
+        self.store.journal.append({"events": [event_row(ROOT_ISLAND, "started")]})
+
+    # --- islands ---
+
+    async def evaluate(
+        self, model: int, individual: int, prompt: Prompt, examples: Sequence[int], purpose: str = "task"
+    ) -> Evaluation:
+        """Return a prompt's outcomes, computed in shards by whichever workers are free."""
+        low, high = SHARD
+        size = min(high, max(low, -(-len(examples) // self._workers)))
+        shards = [tuple(examples[i : i + size]) for i in range(0, len(examples), size)]
+        parts = (
+            self._do(model=model, individual=individual, purpose=purpose, prompt=prompt, examples=shard)
+            for shard in shards
+        )
+        results = await asyncio.gather(*parts, return_exceptions=True)
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+        return Evaluation.of(o for result in results for o in result.outcomes)  # type: ignore[union-attr]
+
+    async def complete(self, model: int, individual: int, request: Request, purpose: str = "operator") -> Completion:
+        """Return a model's answer."""
+        answer: Completion = await self._do(model=model, individual=individual, purpose=purpose, request=request)
+        return answer
+
+    async def record(self, rows: Mapping[str, Sequence[Mapping[str, Any]]], status: IslandStatus) -> None:
+        """Add an island's rows to the log."""
+        self._islands[status.island] = status
+        self.store.journal.append(rows)
+        self._keep()
+
+    async def trade(self, island: int, offer: Sequence[Individual], sources: Sequence[int]) -> Sequence[Individual]:
+        """Put up an island's migrants, and return those its neighbours have put up since it last asked."""
+        self._offers[island] = tuple(offer)
+        taken = [migrant for source in sources for migrant in self._offers.get(source, ())]
+        return taken
+
+    # --- workers ---
+
+    async def next_job(self, worker: int) -> Job | None:
+        """Return work as soon as there is some; None: go home."""
+        return await self._jobs.take(worker)
+
+    async def admit(self, worker: int, admission: Admission) -> Completion | None:
+        """See `evo.ports.Ledger.admit`."""
+        answer = await self.ledger.admit(admission)
+        if answer is None:
+            self._jobs.desk(worker).keys.add(admission.key)
+        return answer
+
+    def try_admit(self, worker: int, admission: Admission) -> tuple[Completion | None, EvoError | None, bool]:
+        """Return (answer, error, must wait) at once."""
+        try:
+            answer = self.ledger.try_admit(admission)
+        except EvoError as error:
+            return None, error, False
+        if isinstance(answer, asyncio.Future):
+            return None, None, True
+        if answer is None:
+            self._jobs.desk(worker).keys.add(admission.key)
+        return answer, None, False
+
+    async def again(self, admission: Admission) -> None:
+        """See `evo.ports.Ledger.again`."""
+        await self.ledger.again(admission)
+
+    async def settle(self, worker: int, receipts: Sequence[Receipt]) -> None:
+        """See `evo.ports.Ledger.settle`."""
+        self._jobs.desk(worker).keys.difference_update(receipt.key for receipt in receipts)
+        self.ledger.settle_all(receipts)
+
+    async def finish(self, worker: int, job: int, result: Evaluation | Completion | EvoError) -> None:
+        """Take a job's result, or the error that ended it."""
+        self._jobs.finish(worker, job, result)
+
+    async def lose_worker(self, worker: int) -> None:
+        """Take back what a lost worker had in hand; its calls may have been paid and will be paid again."""
+        self.ledger.abandon(tuple(self._jobs.lose(worker).keys))
+        self.store.journal.append({"events": [event_row(ROOT_ISLAND, "worker_lost", None, str(worker))]})
+
+    # --- the driver ---
+
+    async def stop(self, error: EvoError | None = None) -> None:
+        """End the search: no further call is admitted. With an error the whole run has failed."""
+        self.failure = self.failure or error
+        self.ledger.stop(error or interrupted())
+
+    async def enter_final(self) -> None:
+        """Leave the search and free what was set aside for the final test."""
+        self.phase = "test"
+        self._final_calls = 0
+        self.account.kept, self.account.kept_s = Usage(), 0.0
+        self.ledger.stop(self.failure)
+
+    async def keep_for_final(self, calls: int) -> None:
+        """Set aside enough for ``calls`` calls at the end, at most a quarter of any cap."""
+        self._final_calls = calls
+        self._keep()
+
+    async def failed_with(self) -> EvoError | None:
+        """Return the error that ended the run, if one did."""
+        return self.failure
+
+    async def snapshot(self) -> Snapshot:
+        """Return the run at a glance."""
+        tally = self.ledger.tally
+        return Snapshot(
+            phase=self.phase,
+            elapsed_s=self.account.elapsed_s,
+            left_s=self.account.left_s,
+            spent=self.account.spent,
+            in_flight=self.ledger.in_flight,
+            recalled=tally.recalled,
+            shared=tally.shared,
+            failed=tally.failed,
+            islands=tuple(self._islands[i] for i in sorted(self._islands)),
+        )
+
+    async def affordable(self, wanted: int) -> int:
+        """Return how many of ``wanted`` task calls still fit the budget, by what such calls took so far."""
+        for calls in range(wanted, 0, -1):
+            if not self.account.refusal(self._likely(calls)):
+                return calls
+        return 0
+
+    async def log(self, rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
+        """Add the driver's rows to the log."""
+        self.store.journal.append(rows)
+
+    async def close(self) -> None:
+        """Send workers home, seal the log and free the folder."""
+        self._jobs.close()
+        self.store.journal.append({"events": [event_row(ROOT_ISLAND, "stopped")]})
+        self.store.close()
+
+    # --- inside ---
+
+    async def _do(self, **job: Any) -> Any:
+        if self.failure is not None:
+            raise interrupted()
+        return await self._jobs.do(**job)
+
+    def _likely(self, calls: int) -> Usage:
+        tally = self.ledger.tally
+        seen = max(1, tally.task_calls)
+        return Usage(calls, round(calls * tally.task_tokens / seen), calls * tally.task_usd / seen)
+
+    def _keep(self) -> None:
+        if not self._final_calls:
+            return
+        budget, kept = self.account.budget, self._likely(self._final_calls)
+        if budget.calls is not None:
+            kept = replace(kept, calls=min(kept.calls, int(KEPT_SHARE * budget.calls)))
+        if budget.tokens is not None:
+            kept = replace(kept, tokens=min(kept.tokens, int(KEPT_SHARE * budget.tokens)))
+        if budget.usd is not None and kept.usd is not None:
+            kept = replace(kept, usd=min(kept.usd, KEPT_SHARE * budget.usd))
+        if budget.seconds is not None and self.ledger.tally.task_calls:
+            pace = self.account.elapsed_s / self.ledger.tally.task_calls
+            self.account.kept_s = min(self._final_calls * pace, KEPT_SHARE * budget.seconds)
+        self.account.kept = kept

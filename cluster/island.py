@@ -1,0 +1,88 @@
+"""An island: a method at work. A plain class that runs with or without Ray."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cluster.migration import emigrants, is_time
+from cluster.ports import BrokerPort
+from evo.loop import Ground, Life, live, relive
+from evo.model import Completion, Evaluation, Individual, Prompt, Request
+from evo.ports import Price
+from evo.randomness import child_rng
+from evo.replay import History
+from evo.status import IslandStatus
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerLlm:
+    """A model reached through the broker: what operators on an island call."""
+
+    broker: BrokerPort
+    model: int
+    individual: int
+    identity: str
+    can_choose: bool = False
+    price: Price | None = None
+
+    async def complete(self, request: Request) -> Completion:
+        """Answer one request by whichever worker is free. Raises LlmError, BudgetExhausted or Interrupted."""
+        return await self.broker.complete(self.model, self.individual, request)
+
+    async def aclose(self) -> None:
+        """Nothing to close: workers own the models."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shore:
+    """How an island meets the others: its neighbours upstream, and how often and how many migrate."""
+
+    sources: tuple[int, ...] = ()
+    every: int = 8
+    count: int = 1
+
+
+class Island:
+    """Runs one method to its end or the budget's, starting from its part of the log.
+
+    Args:
+        ground: What does not change: method, task, racing, seed.
+        shore: How it meets other islands.
+        models: Places of its task model and its operator model in the run's list.
+        broker: Where work goes.
+        history: Its part of the log; empty at the beginning.
+    """
+
+    def __init__(
+        self, ground: Ground[Any], shore: Shore, models: tuple[int, int], broker: BrokerPort, history: History
+    ) -> None:
+        self._ground, self._shore, self._broker = ground, shore, broker
+        self._task_model, self._operator_model = models
+        self._life: Life[Any] = relive(ground, history)
+
+    async def run(self) -> tuple[Individual, ...]:
+        """Return the living population when no more births can be made."""
+        await live(self._ground, self._life, self)
+        return tuple(self._ground.method.population(self._life.state))
+
+    def llm(self, individual: int) -> BrokerLlm:
+        """See `evo.loop.World`."""
+        return BrokerLlm(self._broker, self._operator_model, individual, f"model {self._operator_model}")
+
+    async def evaluate(self, individual: int, prompt: Prompt, examples: Sequence[int]) -> Evaluation:
+        """See `evo.loop.World`."""
+        return await self._broker.evaluate(self._task_model, individual, prompt, examples)
+
+    async def record(self, rows: Mapping[str, Sequence[Mapping[str, Any]]], status: IslandStatus) -> None:
+        """See `evo.loop.World`."""
+        await self._broker.record(rows, status)
+
+    async def exchange(self, population: Sequence[Individual], told: int) -> Sequence[Individual]:
+        """See `evo.loop.World`."""
+        if not self._shore.sources or not is_time(told, self._shore.every):
+            return ()
+        rng = child_rng(self._ground.seed, "emigrants", self._ground.island, told)
+        offer = emigrants(population, self._shore.count, rng)
+        return await self._broker.trade(self._ground.island, offer, self._shore.sources)

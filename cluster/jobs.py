@@ -1,0 +1,109 @@
+"""The queue of work between islands and fitness workers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any
+
+from evo.errors import EvoError
+from evo.model import Prompt, Request
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Work for one worker: rows of one prompt to score, or one request to send.
+
+    ``model`` is the place of the model's settings in the run's list of models.
+    """
+
+    number: int
+    model: int
+    individual: int
+    purpose: str
+    prompt: Prompt | None = None
+    examples: tuple[int, ...] = ()
+    request: Request | None = None
+
+    @property
+    def size(self) -> int:
+        """Number of model calls it is likely to need."""
+        return max(1, len(self.examples))
+
+
+@dataclass(slots=True)
+class Desk:
+    """What one worker has in hand: jobs, and keys of calls it has reserved."""
+
+    jobs: dict[int, Job] = field(default_factory=dict)
+    keys: set[str] = field(default_factory=set)
+
+
+class JobQueue:
+    """First in, first out; workers take when they have room, and what a lost one had goes back in front."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._queue: deque[Job] = deque()
+        self._waiting: deque[asyncio.Future[Job | None]] = deque()
+        self._answers: dict[int, asyncio.Future[Any]] = {}
+        self._desks: dict[int, Desk] = {}
+
+    def desk(self, worker: int) -> Desk:
+        """Return what a worker has in hand."""
+        return self._desks.setdefault(worker, Desk())
+
+    async def do(self, **job: Any) -> Any:
+        """Queue a job and return its result, or raise the error that ended it."""
+        self._count += 1
+        number = self._count
+        self._answers[number] = asyncio.get_running_loop().create_future()
+        self._hand_over(Job(number, **job))
+        return await self._answers[number]
+
+    async def take(self, worker: int) -> Job | None:
+        """Return the next job as soon as there is one; None: there will be no more."""
+        job: Job | None
+        if self._queue:
+            job = self._queue.popleft()
+        else:
+            waiter: asyncio.Future[Job | None] = asyncio.get_running_loop().create_future()
+            self._waiting.append(waiter)
+            job = await waiter
+        if job is not None:
+            self.desk(worker).jobs[job.number] = job
+        return job
+
+    def finish(self, worker: int, number: int, result: Any) -> None:
+        """Give a job's result, or its error, to whoever waits for it."""
+        self.desk(worker).jobs.pop(number, None)
+        answer = self._answers.pop(number, None)
+        if answer is None or answer.done():
+            return
+        if isinstance(result, EvoError):
+            answer.set_exception(result)
+        else:
+            answer.set_result(result)
+
+    def lose(self, worker: int) -> Desk:
+        """Put a lost worker's jobs back in front; return what it had in hand."""
+        desk = self._desks.pop(worker, Desk())
+        self._queue.extendleft(reversed(desk.jobs.values()))
+        while self._queue and self._waiting:
+            self._hand_over(self._queue.popleft())
+        return desk
+
+    def close(self) -> None:
+        """Tell every waiting worker that there is no more work."""
+        for waiter in self._waiting:
+            if not waiter.done():
+                waiter.set_result(None)
+
+    def _hand_over(self, job: Job) -> None:
+        while self._waiting:
+            waiter = self._waiting.popleft()
+            if not waiter.done():
+                waiter.set_result(job)
+                return
+        self._queue.append(job)

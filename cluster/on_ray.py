@@ -1,0 +1,166 @@
+"""The archipelago on Ray: broker, workers and islands as actors, on this machine or a cluster it joins."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Awaitable
+from typing import Any
+
+from cluster.archipelago import sail
+from cluster.island import Island, Shore
+from cluster.remote import AT_ONCE, BrokerActor, RemoteBroker, RemoteLedger
+from cluster.workers import FitnessWorker, WorkerPlan
+from evo.commission import Commission, Watch
+from evo.errors import ConfigError
+from evo.model import Individual
+from evo.replay import History
+from evo.settings import RunSettings
+
+HOSTS_PER_CORE = 2
+"""Island processes per core at most; more islands share them."""
+OBJECT_STORE_BYTES = 128 * 2**20
+_QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0", "RAY_DEDUP_LOGS": "0"}
+
+
+class WorkerActor:
+    """A fitness worker in a process of its own."""
+
+    async def run(self, number: int, plan: WorkerPlan, broker: Any) -> None:
+        """Work until there is nothing more to do."""
+        remote = RemoteBroker(broker)
+        await FitnessWorker(number, plan, remote, RemoteLedger(number, remote)).run()
+
+
+class IslandHost:
+    """A process for one or more islands. Holds nothing that the log does not."""
+
+    async def run(
+        self, order: Commission, number: int, shore: Shore, history: History, broker: Any
+    ) -> tuple[Individual, ...]:
+        """Run an island to its end."""
+        return await Island(order.ground(number), shore, order.models_of(number), RemoteBroker(broker), history).run()
+
+
+class RayFleet:
+    """A `Fleet` of Ray actors. Ray must be initialised."""
+
+    def __init__(self, order: Commission) -> None:
+        import ray
+
+        self.lost: tuple[type[Exception], ...] = (ray.exceptions.RayActorError, ray.exceptions.RaySystemError)
+        self._order = ray.put(order)
+        self._cpus = _cpus()
+        self._local = any(model.name.startswith("local/") for model in order.models)
+        self._hosts: dict[int, Any] = {}
+        self._actors: list[Any] = []
+        self._path, self._settings = order.path, order.settings
+        self._broker: Any = None
+
+    async def open(self, workers: int) -> RemoteBroker:
+        """See `Fleet`."""
+        import ray
+
+        # The broker writes the run's folder, so it must live where the driver does.
+        here = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(
+            ray.get_runtime_context().get_node_id(), soft=False
+        )
+        actor = ray.remote(BrokerActor).options(num_cpus=0, max_concurrency=AT_ONCE, scheduling_strategy=here)
+        self._broker = actor.remote()
+        error = await self._broker.open.remote(self._path, self._settings, workers)
+        if error is not None:
+            raise error
+        return RemoteBroker(self._broker)
+
+    def worker(self, number: int, plan: WorkerPlan) -> Awaitable[None]:
+        """See `Fleet`."""
+        import ray
+
+        kind: Any = ray.remote(WorkerActor)
+        actor = kind.options(num_cpus=int(self._local), scheduling_strategy="SPREAD").remote()
+        self._actors.append(actor)
+        return _awaited(actor.run.remote(number, plan, self._broker))
+
+    def island(self, number: int, shore: Shore, history: History) -> Awaitable[tuple[Individual, ...]]:
+        """See `Fleet`."""
+        import ray
+
+        place = number % (HOSTS_PER_CORE * self._cpus)
+        if place not in self._hosts:
+            host = ray.remote(IslandHost).options(num_cpus=0, max_restarts=-1, max_concurrency=AT_ONCE)
+            self._hosts[place] = host.remote()
+        return _awaited(self._hosts[place].run.remote(self._order, number, shore, history, self._broker))
+
+    async def close(self) -> None:
+        """See `Fleet`."""
+        import ray
+
+        for actor in [*self._actors, *self._hosts.values(), self._broker]:
+            if actor is not None:
+                ray.kill(actor)
+
+
+async def _awaited(reference: Any) -> Any:
+    return await reference
+
+
+async def run_on_ray(order: Commission, address: str | None, stop: asyncio.Event, watch: Watch) -> None:
+    """Run a commission on Ray: started here, or joined at ``address``. Leaves nothing behind.
+
+    Raises:
+        ConfigError: no cluster answers at the address.
+    """
+    started_here = await asyncio.to_thread(_connect, order, address)
+    try:
+        await sail(order, RayFleet(order), _workers(order.settings), stop, watch)
+    finally:
+        if started_here:
+            await asyncio.to_thread(_disconnect)
+
+
+def _workers(settings: RunSettings) -> int:
+    return min(settings.workers or _cpus(), settings.concurrency)
+
+
+def _cpus() -> int:
+    import ray
+
+    resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    return max(1, int(resources.get("CPU", 1)))
+
+
+def _connect(order: Commission, address: str | None) -> bool:
+    os.environ.update({key: value for key, value in _QUIET.items() if key not in os.environ})
+    import ray
+
+    if ray.is_initialized():
+        return False
+    options: dict[str, Any] = {} if address else {"include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES}
+    if not address:
+        options["num_cpus"] = os.cpu_count()
+    try:
+        ray.init(
+            address=address or "local",
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            configure_logging=False,
+            runtime_env={"env_vars": {"PYTHONPATH": _python_path(order)}},
+            **options,
+        )
+    except (ConnectionError, ValueError) as error:
+        raise ConfigError(
+            f"no Ray cluster answers at {address!r}; start one with `ray start --head`: {error}"
+        ) from error
+    return True
+
+
+def _disconnect() -> None:
+    import ray
+
+    ray.shutdown()
+
+
+def _python_path(order: Commission) -> str:
+    # A user's scorer module lies beside the configuration.
+    return os.pathsep.join(filter(None, [str(order.base), os.environ.get("PYTHONPATH", "")]))

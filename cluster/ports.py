@@ -1,0 +1,58 @@
+"""What islands and workers may ask of the broker, wherever it lives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from cluster.jobs import Job
+from evo.errors import EvoError
+from evo.model import Completion, Evaluation, Individual, Prompt, Request
+from evo.ports import Admission, Receipt
+from evo.status import IslandStatus
+
+
+class BrokerPort(Protocol):
+    """The broker as islands and workers see it; `cluster.broker.Broker` says what each call does."""
+
+    async def evaluate(
+        self, model: int, individual: int, prompt: Prompt, examples: Sequence[int], purpose: str = "task"
+    ) -> Evaluation:
+        """Score a prompt. Raises BudgetExhausted or Interrupted."""
+        ...
+
+    async def complete(self, model: int, individual: int, request: Request, purpose: str = "operator") -> Completion:
+        """Answer a request. Raises LlmError, BudgetExhausted or Interrupted."""
+        ...
+
+    async def record(self, rows: Mapping[str, Sequence[Mapping[str, Any]]], status: IslandStatus) -> None:
+        """Add to the log."""
+        ...
+
+    async def trade(self, island: int, offer: Sequence[Individual], sources: Sequence[int]) -> Sequence[Individual]:
+        """Offer migrants and take others'."""
+        ...
+
+    async def next_job(self, worker: int) -> Job | None:
+        """Return work, or None when there will be no more."""
+        ...
+
+    async def admit(self, worker: int, admission: Admission) -> Completion | None:
+        """Admit a call."""
+        ...
+
+    async def again(self, admission: Admission) -> None:
+        """Reserve one more attempt."""
+        ...
+
+    async def settle(self, worker: int, receipts: Sequence[Receipt]) -> None:
+        """Record calls."""
+        ...
+
+    async def finish(self, worker: int, job: int, result: Evaluation | Completion | EvoError) -> None:
+        """Hand in a job."""
+        ...
+
+    async def stop(self, error: EvoError | None = None) -> None:
+        """End the search."""
+        ...

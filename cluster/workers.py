@@ -1,0 +1,155 @@
+"""Fitness workers: each pulls shards of rows from the broker, calls models, scores, and hands results back."""
+
+from __future__ import annotations
+
+import asyncio
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from cluster.jobs import Job
+from cluster.ports import BrokerPort
+from evo.accounting import Accounted
+from evo.errors import ConfigError, EvoError, LlmError
+from evo.model import Completion, Evaluation, Request
+from evo.plugins import build_model, resolve
+from evo.ports import Admission, Evaluator, Ledger, Llm, Price, Receipt, Task
+from evo.settings import ModelSettings
+
+AHEAD = 2
+"""A worker takes more work while fewer than this many calls per slot are before it."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerPlan:
+    """What every worker is given once: the task, the run's models, and how many calls it may have under way."""
+
+    task: Task
+    models: tuple[ModelSettings, ...]
+    slots: int
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerLedger:
+    """The broker's ledger as one worker sees it."""
+
+    worker: int
+    broker: BrokerPort
+
+    async def admit(self, admission: Admission) -> Completion | None:
+        """See `evo.ports.Ledger`."""
+        return await self.broker.admit(self.worker, admission)
+
+    async def again(self, admission: Admission) -> None:
+        """See `evo.ports.Ledger`."""
+        await self.broker.again(admission)
+
+    async def settle(self, receipt: Receipt) -> None:
+        """See `evo.ports.Ledger`."""
+        await self.broker.settle(self.worker, [receipt])
+
+
+class FitnessWorker:
+    """Works until the broker has no more to do.
+
+    Args:
+        number: Its number among the run's workers.
+        plan: What it works on.
+        broker: Where work comes from.
+        ledger: Where its calls are admitted; the broker itself where None.
+    """
+
+    def __init__(self, number: int, plan: WorkerPlan, broker: BrokerPort, ledger: Ledger | None = None) -> None:
+        self._number, self._plan, self._broker = number, plan, broker
+        self._ledger = ledger or WorkerLedger(number, broker)
+        self._slots = asyncio.Semaphore(plan.slots)
+        self._models: dict[int, Llm] = {}
+        self._ahead: dict[int, int] = {}
+        self._progress = asyncio.Event()
+
+    async def run(self) -> None:
+        """Pull and do jobs until there are none; then close the models."""
+        running: set[asyncio.Task[None]] = set()
+        try:
+            while True:
+                while sum(self._ahead.values()) >= AHEAD * self._plan.slots:
+                    self._progress.clear()
+                    await self._progress.wait()
+                job = await self._broker.next_job(self._number)
+                if job is None:
+                    break
+                self._ahead[job.number] = job.size
+                task = asyncio.create_task(self._do(job))
+                running.add(task)
+                task.add_done_callback(running.discard)
+            await asyncio.gather(*running)
+        finally:
+            for task in running:
+                task.cancel()
+            for llm in self._models.values():
+                await llm.aclose()
+
+    async def _do(self, job: Job) -> None:
+        result: Evaluation | Completion | EvoError
+        try:
+            result = await self._result(job)
+        except EvoError as error:
+            result = error
+            if isinstance(error, ConfigError) or (isinstance(error, LlmError) and error.fatal):
+                await self._broker.stop(error)
+        except Exception:  # noqa: BLE001 - the worker boundary: a crash in a plugin ends the run with its own words
+            result = EvoError(f"a fitness worker failed: {traceback.format_exc(limit=-4)}")
+            await self._broker.stop(result)
+        self._ahead.pop(job.number, None)
+        self._progress.set()
+        await self._broker.finish(self._number, job.number, result)
+
+    async def _result(self, job: Job) -> Evaluation | Completion:
+        llm = _Counted(self._accounted(job), lambda: self._one_done(job))
+        if job.prompt is None:
+            assert job.request is not None
+            return await llm.complete(job.request)
+        settings = self._plan.models[job.model]
+        build: Callable[..., Evaluator] = resolve("evo.evaluators", "rows")
+        evaluator = build(self._plan.task, llm, temperature=settings.temperature, max_tokens=settings.max_tokens)
+        return await evaluator.evaluate(job.prompt, job.examples)
+
+    def _one_done(self, job: Job) -> None:
+        self._ahead[job.number] -= self._ahead[job.number] > 0
+        self._progress.set()
+
+    def _accounted(self, job: Job) -> Accounted:
+        settings = self._plan.models[job.model]
+        if job.model not in self._models:
+            self._models[job.model] = build_model(settings)
+        inner = self._models[job.model]
+        return Accounted(inner, self._ledger, self._slots, job.purpose, job.individual, settings.attempts)
+
+
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    """Says when a call has ended, so that the worker knows when it has room."""
+
+    inner: Llm
+    done: Callable[[], None]
+
+    @property
+    def identity(self) -> str:
+        return self.inner.identity
+
+    @property
+    def can_choose(self) -> bool:
+        return self.inner.can_choose
+
+    @property
+    def price(self) -> Price | None:
+        return self.inner.price
+
+    async def aclose(self) -> None:
+        """Nothing of its own to close."""
+
+    async def complete(self, request: Request) -> Completion:
+        try:
+            return await self.inner.complete(request)
+        finally:
+            self.done()

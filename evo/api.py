@@ -1,0 +1,98 @@
+"""The Python front door: `evolve`, `resume`, `open_run`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from evo.config import load, parse
+from evo.engine import Engine, prepare, reopen
+from evo.errors import ConfigError, Interrupted
+from evo.model import Budget
+from evo.run import Run
+from evo.settings import BudgetSettings, RunSettings
+from evo.status import Snapshot
+
+
+def evolve(
+    task: str | Path | Mapping[str, Any] | RunSettings,
+    *,
+    budget: Budget | Mapping[str, Any] | None = None,
+    address: str | None = None,
+    watch: Any = None,
+    **settings: Any,
+) -> Run:
+    """Evolve a prompt and return the finished run.
+
+    Works in a script and inside a notebook's running event loop; an interrupt stops it cleanly, and `resume` goes on.
+
+    Args:
+        task: A YAML file, or the settings under its ``task:`` key, whose ``data`` may also be a list of dicts, a
+            pyarrow table or a pandas frame.
+        budget: Caps on the run.
+        address: A Ray cluster to join.
+        watch: Called with a `Snapshot` about four times a second, from another thread.
+        **settings: Anything else the YAML file may hold: ``model``, ``prompts``, ``method``, ``islands`` and so on.
+
+    Raises:
+        ConfigError: the settings or the data cannot be used.
+        EvoError: the run failed; what it has logged is kept.
+    """
+    if budget is not None:
+        settings["budget"] = _caps(budget)
+    if isinstance(task, RunSettings):
+        run_settings, base, title = parse({**task.model_dump(), **settings}), Path.cwd(), "run"
+    elif isinstance(task, Mapping):
+        run_settings, base, title = parse({"task": dict(task), **settings}), Path.cwd(), "run"
+    else:
+        file = Path(task)
+        run_settings = load(file, overrides=settings)
+        base, title = file.parent, file.stem
+    order = prepare(run_settings, base=base, title=title)
+    return _finish(Engine(order, address=address, watch=watch or _silent), order.path)
+
+
+def resume(
+    run: Run | str | Path, *, budget: Budget | Mapping[str, Any] | None = None, address: str | None = None
+) -> Run:
+    """Go on with an interrupted run, or with a finished one under a larger budget, and return it when it ends.
+
+    Raises:
+        ConfigError: there is no such run, or its data have changed.
+        EvoError: another process is writing it, or it failed.
+    """
+    path = run.path if isinstance(run, Run) else Path(run)
+    caps = None if budget is None else BudgetSettings(**_caps(budget))
+    order = reopen(path, budget=caps)
+    return _finish(Engine(order, address=address, watch=_silent), order.path)
+
+
+def open_run(path: str | Path) -> Run:
+    """Return a run to look at: finished, interrupted, or going on. Raises ConfigError when there is none."""
+    return Run(path)
+
+
+def _finish(engine: Engine, path: Path) -> Run:
+    engine.start()
+    try:
+        while not engine.wait(0.2):
+            pass
+    except KeyboardInterrupt:
+        engine.stop()
+        engine.wait()
+        raise Interrupted(f"stopped; everything so far is in {path}: evo.resume({str(path)!r}) goes on") from None
+    engine.result()
+    return Run(path)
+
+
+def _caps(budget: Budget | Mapping[str, Any]) -> dict[str, Any]:
+    caps = dict(budget) if isinstance(budget, Mapping) else {n: getattr(budget, n) for n in Budget.__slots__}
+    unknown = set(caps) - set(BudgetSettings.model_fields)
+    if unknown:
+        raise ConfigError(f"unknown budget {sorted(unknown)}; expected {', '.join(BudgetSettings.model_fields)}")
+    return caps
+
+
+def _silent(_: Snapshot) -> None:
+    """Show nothing."""

@@ -1,0 +1,116 @@
+"""What ``evo`` understands, and how errors become messages and exit codes."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+
+from evo.cli import catalog, reading, running
+from evo.cli.text import safe
+from evo.errors import BudgetExhausted, ConfigError, EvoError, Interrupted
+
+DONE, FAILED, USAGE, NOTHING_SCORED, STOPPED = 0, 1, 2, 3, 130
+_EPILOG = """\
+start here:
+  evo run examples/messages.yaml          evolve a prompt on a small local model
+  evo best RUN                            the best prompt and its honest score
+  evo lineage RUN                         where it came from
+
+exit codes: 0 done, 1 failed, 2 usage or configuration, 3 budget ended before any result, 130 interrupted (resumable)
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; return its exit code."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.command is None:
+        parser.print_help()
+        return USAGE
+    action: Callable[[argparse.Namespace], int | None] = options.action
+    try:
+        return action(options) or DONE
+    except BrokenPipeError:
+        sys.stderr.close()
+        return DONE
+    except KeyboardInterrupt:
+        return STOPPED
+    except EvoError as error:
+        print(f"evo: {safe(str(error))}", file=sys.stderr)
+        return _code(error)
+
+
+def _code(error: EvoError) -> int:
+    if isinstance(error, ConfigError):
+        return USAGE
+    if isinstance(error, Interrupted):
+        return STOPPED
+    return NOTHING_SCORED if isinstance(error, BudgetExhausted) else FAILED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="evo",
+        description="Evolve the best prompt for a task and a model, honestly measured, with its whole lineage.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"prompt-archipelago {version('prompt-archipelago')}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    _running(commands)
+    _reading(commands)
+    _catalog(commands)
+    return parser
+
+
+def _add(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, action: object, text: str
+) -> argparse.ArgumentParser:
+    parser = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
+    parser.set_defaults(action=action)
+    return parser
+
+
+def _running(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    run = _add(commands, "run", running.run, "evolve a prompt as a YAML file says")
+    run.add_argument("config", help="the YAML file")
+    run.add_argument("--yes", action="store_true", help="do not ask before spending without a cap on calls or money")
+    resume = _add(commands, "resume", running.resume, "go on with an interrupted run, or with a larger budget")
+    resume.add_argument("run", help="the run's folder")
+    for parser in (run, resume):
+        example = "budget.calls=500" if parser is resume else "method.population=6"
+        parser.add_argument(
+            "--set", action="append", default=[], metavar="KEY=VALUE", help=f"change a setting, such as {example}"
+        )
+        parser.add_argument("--address", help="join a Ray cluster: auto, or HOST:PORT; without it, use this machine")
+        parser.add_argument("--plain", action="store_true", help="print lines, not a live table")
+        parser.add_argument("--json", action="store_true", help="print the result as one JSON document")
+
+
+def _reading(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    best = _add(commands, "best", reading.best, "print the best prompt of a run")
+    best.add_argument("-k", type=int, default=1, help="print the K best by dev score")
+    show = _add(commands, "show", reading.show, "show how a run stands: islands, operators, failures, cost")
+    lineage = _add(commands, "lineage", reading.lineage, "show where a prompt came from")
+    for parser in (best, show, lineage):
+        parser.add_argument("run", help="the run's folder, or the storage folder for its latest run")
+        parser.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
+    lineage.add_argument("individual", nargs="?", help="its number (default: the best)")
+    lineage.add_argument("--all", action="store_true", help="every ancestor, not only the line of fittest parents")
+
+
+def _catalog(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    methods = _add(commands, "methods", catalog.methods, "list search methods and their arguments")
+    models = _add(commands, "models", catalog.models, "list local models, or fetch one")
+    models.add_argument("pull", nargs="?", choices=["pull"], help="fetch a model")
+    models.add_argument("name", nargs="?", help="such as smollm2-135m")
+    for parser in (methods, models):
+        parser.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
+
+
+def print_json(document: object) -> None:
+    """Print one JSON document."""
+    print(json.dumps(document, indent=2, ensure_ascii=False))

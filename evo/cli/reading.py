@@ -1,0 +1,178 @@
+"""``evo best``, ``evo show`` and ``evo lineage``: they read, and never write."""
+
+from __future__ import annotations
+
+import json
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from evo.cli.report import print_report
+from evo.cli.text import duration, money, one_line, percent, safe
+from evo.errors import ConfigError
+from evo.model import Individual
+from evo.run import Run
+
+
+def best(options: Namespace) -> None:
+    """Print the best prompt, or the k best."""
+    run = _open(options.run)
+    if options.k < 1:
+        raise ConfigError(f"-k expects 1 or more, got {options.k}")
+    top = run.top(options.k)
+    if options.json:
+        return _print_json(
+            {"run": str(run.path), "status": run.status, "result": run.result, "top": list(map(_plain, top))}
+        )
+    if options.k == 1 and run.result is not None:
+        return print_report(run, Console())
+    for place, one in enumerate(top, 1):
+        print(f"{place}. dev {percent(one.fitness)} on {one.evaluation.count} rows, individual {one.number}")
+        print("\n".join(f"   {line}" for line in safe(one.prompt.text).splitlines()))
+    print("\ndev scores are optimistic: the search chose by them" + ("" if run.result else "; the run has not ended"))
+    return None
+
+
+def show(options: Namespace) -> None:
+    """Print how a run stands."""
+    run = _open(options.run)
+    about = _about(run)
+    if options.json:
+        return _print_json(about)
+    console = Console()
+    spent = about["spent"]
+    words = (
+        f"{spent['calls']:,} calls, {spent['tokens']:,} tokens, {money(spent['usd'])}, {duration(about['elapsed_s'])}"
+    )
+    console.print(f"{run.path}: {about['status']}, {words}", markup=False, highlight=False, soft_wrap=True)
+    console.print(_table("islands", about["islands"]))
+    console.print(_table("operators", about["operators"]))
+    for failure in about["failures"]:
+        console.print(f"failed {failure['count']}x: {one_line(failure['note'], 150)}", markup=False, highlight=False)
+    return None
+
+
+def lineage(options: Namespace) -> None:
+    """Print an individual's line of descent."""
+    run = _open(options.run)
+    number = _number(options.individual) if options.individual else run.best.number
+    found = run.lineage(number)
+    line = found.individuals() if options.all else found.line()
+    if options.json:
+        return _print_json({"individual": number, "line": list(map(_plain, line)), "ancestors": found.ancestors})
+    previous: Individual | None = None
+    for one in line:
+        gain = _gain(previous, one)
+        parents = ", ".join(f"{parent} ({role})" for parent, role in one.parents)
+        print(
+            f"{one.number}  generation {one.generation}, island {one.island}, {one.operator}, dev {_fitness(one)}{gain}"
+        )
+        if parents:
+            print(f"   from {parents}")
+        print("\n".join(f"   | {text}" for text in safe(one.prompt.text or one.note).splitlines()))
+        previous = one
+    return None
+
+
+def _open(path: str) -> Run:
+    """Return a run, or the latest run of a storage folder."""
+    folder = Path(path)
+    if not (folder / "run.json").exists():
+        runs = sorted(folder.glob("*/run.json"))
+        if runs:
+            return Run(runs[-1].parent)
+    return Run(folder)
+
+
+def _number(text: str) -> int:
+    if not text.isdigit():
+        raise ConfigError(f"an individual is a number as `evo show` prints it, got {text!r}")
+    return int(text)
+
+
+def _about(run: Run) -> dict[str, Any]:
+    rows = run.individuals().to_pylist()
+    notes: dict[str, int] = {}
+    for row in rows:
+        if row["status"] == "failed":
+            notes[row["note"]] = notes.get(row["note"], 0) + 1
+    spent = run.spent
+    return {
+        "run": str(run.path),
+        "status": run.status,
+        "spent": {"calls": spent.calls, "tokens": spent.tokens, "usd": spent.usd},
+        "elapsed_s": run.elapsed_s,
+        "islands": _grouped(rows, "island"),
+        "operators": _grouped(rows, "operator"),
+        "failures": [{"note": n, "count": c} for n, c in sorted(notes.items(), key=lambda kv: -kv[1])[:10]],
+        "result": run.result,
+    }
+
+
+def _grouped(rows: list[dict[str, Any]], key: str) -> list[dict[str, Any]]:
+    groups: dict[Any, list[dict[str, Any]]] = {}
+    for row in rows:
+        groups.setdefault(row[key], []).append(row)
+    return [_summary(key, name, members) for name, members in sorted(groups.items())]
+
+
+def _summary(key: str, name: Any, members: list[dict[str, Any]]) -> dict[str, Any]:
+    scored = sorted(row["fitness"] for row in members if row["status"] == "ok" and row["fitness"] is not None)
+    return {
+        key: name,
+        "born": len(members),
+        "failed": sum(row["status"] == "failed" for row in members),
+        "best": scored[-1] if scored else None,
+        "median": scored[len(scored) // 2] if scored else None,
+        "missing_rows": sum(row["n_missing"] for row in members),
+        "unparsed_rows": sum(row["n_unparsed"] for row in members),
+    }
+
+
+def _table(title: str, rows: list[dict[str, Any]]) -> Table:
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    for name in rows[0] if rows else ():
+        table.add_column(name.replace("_", " "), justify="left" if name == "operator" else "right")
+    for row in rows:
+        cells = (percent(v) if k in ("best", "median") else one_line(str(v), 40) for k, v in row.items())
+        table.add_row(*(Text(cell) for cell in cells))
+    return table
+
+
+def _fitness(one: Individual) -> str:
+    return percent(one.fitness) if one.ok else one.status
+
+
+def _gain(before: Individual | None, after: Individual) -> str:
+    if before is None or not before.ok or not after.ok:
+        return ""
+    a, b = before.evaluation.scores, after.evaluation.scores
+    shared = set(a) & set(b)
+    if not shared:
+        return ""
+    won, lost = sum(b[e] > a[e] for e in shared), sum(b[e] < a[e] for e in shared)
+    return f" ({100 * sum(b[e] - a[e] for e in shared) / len(shared):+.1f} points: {won} rows won, {lost} lost)"
+
+
+def _plain(one: Individual) -> dict[str, Any]:
+    return {
+        "individual": one.number,
+        "text": dict(one.prompt.parts).get("instruction", ""),
+        "parts": [list(part) for part in one.prompt.parts],
+        "operator": one.operator,
+        "parents": [{"individual": parent, "role": role} for parent, role in one.parents],
+        "generation": one.generation,
+        "island": one.island,
+        "status": one.status,
+        "note": one.note,
+        "dev": one.fitness if one.ok else None,
+        "dev_rows": one.evaluation.count,
+    }
+
+
+def _print_json(document: object) -> None:
+    print(json.dumps(document, indent=2, ensure_ascii=False))

@@ -1,0 +1,76 @@
+"""What the end of a run prints: the winner, its honest score, its gain, where it came from, what it cost."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console
+
+from evo.cli.text import duration, money, one_line, percent, safe
+from evo.model import Individual
+from evo.run import Run
+
+
+def print_report(run: Run, console: Console) -> None:
+    """Print a finished run's result."""
+    for line in report_lines(run):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def report_lines(run: Run) -> list[str]:
+    """Return the report, line by line. The run must have a result."""
+    result = run.result
+    assert result is not None
+    winner, baseline = result["winner"], result["baseline"]
+    lines = ["", "best prompt", *_indented(winner["text"]), ""]
+    lines.append(
+        f"  dev    {percent(winner['dev']['mean'])} on {winner['dev']['n']} rows: optimistic, it was chosen by them"
+    )
+    lines.append(f"  test   {_estimate(winner['test'])}")
+    lines.append(
+        f"  seed   {_estimate(baseline['test'])}: the best seed prompt by dev, {one_line(baseline['text'], 60)!r}"
+    )
+    lines.append(f"  gain   {gain_words(result['gain'], same=winner['individual'] == baseline['individual'])}")
+    line = run.lineage(winner["individual"]).line()
+    lines += ["", f"where it came from ({len(line)} steps on the line of fittest parents)", *_steps(line)]
+    spent = result["spent"]
+    tokens = f"{spent['tokens']:,} tokens"
+    lines += [
+        "",
+        f"cost     {spent['calls']:,} calls, {tokens}, {money(spent['usd'])}, {duration(result['elapsed_s'])}",
+    ]
+    lines += [f"look     evo show {run.path}", f"         evo lineage {run.path}"]
+    return lines
+
+
+def gain_words(gain: dict[str, Any] | None, *, same: bool) -> str:
+    """Return the paired difference in words, saying so when it is not significant."""
+    if same:
+        return "none: no prompt beat the best seed prompt on dev"
+    if gain is None:
+        return "unknown: no test rows were scored"
+    points = f"{100 * gain['mean']:+.1f} points [{100 * gain['low']:+.1f}, {100 * gain['high']:+.1f}]"
+    words = f"{points}, paired on {gain['n']} test rows, p = {gain['p_value']:.2g}"
+    return words if gain["significant"] else f"{words}: no significant gain"
+
+
+def _estimate(estimate: dict[str, Any] | None) -> str:
+    if estimate is None:
+        return "not scored"
+    interval = f"[{percent(estimate['low'])}, {percent(estimate['high'])}]"
+    return f"{percent(estimate['mean'])} {interval} on {estimate['n']} test rows"
+
+
+def _indented(text: str) -> list[str]:
+    return [f"  {line}" for line in safe(text).splitlines()] or ["  (empty)"]
+
+
+def _steps(line: list[Individual]) -> list[str]:
+    shown = line if len(line) <= 8 else [*line[:2], *line[-5:]]
+    steps = []
+    for place, one in enumerate(shown):
+        if len(shown) < len(line) and place == 2:
+            steps.append(f"  ... {len(line) - len(shown)} more")
+        fitness = percent(one.fitness if one.ok else None)
+        steps.append(f"  {fitness:>8}  {one.operator:<20} island {one.island}  {one_line(one.prompt.text, 70)}")
+    return steps

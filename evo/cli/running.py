@@ -1,0 +1,124 @@
+"""``evo run`` and ``evo resume``."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from argparse import Namespace
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from evo.cli.catalog import fetch_local_models
+from evo.cli.display import display
+from evo.cli.report import print_report
+from evo.cli.text import safe
+from evo.commission import Commission
+from evo.config import load, parse
+from evo.engine import Engine, prepare, reopen
+from evo.errors import BudgetExhausted, ConfigError, Interrupted
+from evo.folder import RunFolder
+from evo.run import Run
+from evo.settings import RunSettings
+from evo.verdict import ranking
+
+
+def run(options: Namespace) -> int:
+    """Evolve a prompt; return the exit code."""
+    settings = load(options.config, options.set)
+    _confirm(settings, options)
+    file = Path(options.config)
+    fetch_local_models(settings, Console(stderr=True))
+    sys.path.insert(0, str(file.parent.resolve()))  # user modules lie beside their configuration
+    return _sail(prepare(settings, base=file.parent, title=file.stem), options)
+
+
+def resume(options: Namespace) -> int:
+    """Go on with a run; return the exit code."""
+    folder = RunFolder.open(options.run)
+    wrong = [change for change in options.set if not change.startswith("budget.")]
+    if wrong:
+        raise ConfigError(f"a resumed run keeps its settings; only budget.* can change, got {', '.join(wrong)}")
+    budget = parse(folder.manifest["settings"], options.set).budget if options.set else None
+    fetch_local_models(folder.settings, Console(stderr=True))
+    sys.path.insert(0, folder.manifest["base"])
+    return _sail(reopen(options.run, budget=budget), options)
+
+
+def _sail(order: Commission, options: Namespace) -> int:
+    console = Console(stderr=options.json)
+    for note in order.task.notes:
+        console.print(f"note: {safe(note)}", markup=False, highlight=False)
+    console.print(f"run: {order.path}", markup=False, highlight=False, soft_wrap=True)
+    with display(console, order.settings, plain=options.plain) as screen:
+        engine = Engine(order, address=options.address, watch=screen.show)
+        with _stopping(engine.stop, console):
+            engine.start()
+            while not engine.wait(0.1):
+                pass
+    try:
+        engine.result()
+    except Interrupted:
+        return _interrupted(order, console)
+    except BudgetExhausted:
+        raise
+    finished = Run(order.path)
+    if options.json:
+        sys.stdout.write(_json(finished.result))
+    else:
+        print_report(finished, console)
+    return 0
+
+
+def _interrupted(order: Commission, console: Console) -> int:
+    births = len(ranking(order.path))
+    console.print(
+        f"stopped; {births} scored prompts and every model call are kept in {order.path}\n"
+        f"go on with: evo resume {order.path}",
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )
+    return 130
+
+
+@contextmanager
+def _stopping(stop: Callable[[], None], console: Console) -> Iterator[None]:
+    """Turn the first Ctrl-C or SIGTERM into a clean stop, and the second into an immediate end."""
+    asked = False
+
+    def on_signal(number: int, frame: Any) -> None:
+        nonlocal asked
+        if asked:
+            os._exit(130)
+        asked = True
+        console.print("stopping: calls under way may finish; again to end at once", markup=False, highlight=False)
+        stop()
+
+    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _confirm(settings: RunSettings, options: Namespace) -> None:
+    budget = settings.budget
+    capped = budget.calls or budget.tokens or budget.usd or budget == type(budget)()
+    models = [m for island in settings.archipelago for m in (island.model, island.operator_model) if m is not None]
+    free = all(model.name.startswith(("local/", "fake/")) for model in models)
+    if capped or free or options.yes or not sys.stdin.isatty():
+        return
+    if input("no cap on calls, tokens or USD is set for a model that may cost money; go on? [y/N] ").lower() != "y":
+        raise ConfigError("not started; set budget.usd or budget.calls, or pass --yes")
+
+
+def _json(document: Any) -> str:
+    import json
+
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"

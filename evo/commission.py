@@ -1,0 +1,81 @@
+"""What an executor is asked to run, made from settings: the task, each island's ground, and the list of models."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from evo.loop import Ground
+from evo.plugins import build, resolve
+from evo.ports import Task
+from evo.settings import ModelSettings, NamedSettings, RunSettings
+from evo.status import Snapshot
+
+Watch = Callable[[Snapshot], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Commission:
+    """A run ready to be executed. Picklable: parts of it are shipped to other processes.
+
+    Args:
+        path: The run's folder.
+        settings: Its settings.
+        base: The folder that relative paths and user modules are found from.
+        task: The task, loaded.
+        models: Every model the run uses, once.
+    """
+
+    path: Path
+    settings: RunSettings
+    base: Path
+    task: Task
+    models: tuple[ModelSettings, ...]
+
+    def ground(self, island: int) -> Ground[Any]:
+        """Return an island's ground. Raises ConfigError when its method or racing policy cannot be made."""
+        return make_ground(self.settings, self.task, island)
+
+    def models_of(self, island: int) -> tuple[int, int]:
+        """Return the places of an island's task model and operator model in ``models``."""
+        settings = self.settings.archipelago[island]
+        assert settings.model is not None
+        assert settings.operator_model is not None
+        return self.models.index(settings.model), self.models.index(settings.operator_model)
+
+
+def load_task(settings: RunSettings, base: Path) -> Task:
+    """Return the settings' task. Raises ConfigError when its data cannot be used."""
+    task: Task = resolve("evo.tasks", "rows")(settings.task, settings.prompts, settings.seed, base)
+    return task
+
+
+def commission(path: Path, settings: RunSettings, base: Path, task: Task) -> Commission:
+    """Return what an executor needs. Raises ConfigError."""
+    models: list[ModelSettings] = []
+    for island in settings.archipelago:
+        for model in (island.model, island.operator_model):
+            assert model is not None
+            if model not in models:
+                models.append(model)
+    return Commission(path, settings, base, task, tuple(models))
+
+
+def check(settings: RunSettings, task: Task) -> None:
+    """Try everything that can be tried before a call is made. Raises ConfigError."""
+    for island in range(len(settings.archipelago)):
+        make_ground(settings, task, island).method.start(task.brief)
+
+
+def make_ground(settings: RunSettings, task: Task, island: int) -> Ground[Any]:
+    """Return an island's ground. Raises ConfigError when its method or racing policy cannot be made."""
+    own = settings.archipelago[island]
+    assert own.method is not None
+    method = build("evo.methods", own.method)
+    racing = build("evo.racing", settings.racing or NamedSettings(name=method.racing))
+    births = settings.budget.births
+    count = len(settings.archipelago)
+    share = None if births is None else births // count + (island < births % count)
+    return Ground(island, settings.seed, method, racing, task, share)

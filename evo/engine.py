@@ -1,0 +1,137 @@
+"""A run under way: the executor in a thread of its own, so that it works in a script, a shell and a notebook alike."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from evo.commission import Commission, check, commission, load_task
+from evo.errors import ConfigError
+from evo.folder import RunFolder
+from evo.plugins import resolve
+from evo.settings import BudgetSettings, RunSettings
+from evo.status import Snapshot
+
+DEFAULT_CALLS = 2000
+"""The budget where the settings name none."""
+
+
+class Engine:
+    """Runs one commission in the background.
+
+    Args:
+        order: What to run.
+        address: A Ray cluster to join; None: this machine.
+        watch: Called about four times a second, from the engine's thread.
+    """
+
+    def __init__(self, order: Commission, *, address: str | None = None, watch: Callable[[Snapshot], None]) -> None:
+        self._order, self._address, self._watch = order, address, watch
+        self._execute: Any = resolve("evo.executors", order.settings.executor)
+        self._ready = threading.Event()
+        self._error: BaseException | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop: asyncio.Event | None = None
+        self._thread = threading.Thread(target=self._run, name="evo-engine", daemon=True)
+
+    def start(self) -> None:
+        """Begin; returns at once."""
+        self._thread.start()
+        self._ready.wait()
+
+    def stop(self) -> None:
+        """Ask for a clean end: calls under way may finish, nothing new begins."""
+        if self._loop is not None and self._stop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._stop.set)
+
+    def wait(self, timeout_s: float | None = None) -> bool:
+        """Wait for the end; return whether it has come."""
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def result(self) -> None:
+        """Return when the run ended well. Raises what ended it otherwise."""
+        if self._error is not None:
+            raise self._error
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._main())
+        except BaseException as error:  # noqa: BLE001 - handed to whoever calls `result`
+            self._error = error
+        finally:
+            self._ready.set()
+
+    async def _main(self) -> None:
+        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
+        self._ready.set()
+        await self._execute(self._order, self._address, self._stop, self._watch)
+
+
+def prepare(settings: RunSettings, *, base: Path, title: str) -> Commission:
+    """Load the task, check everything that costs no call, and make the run's folder. Raises ConfigError."""
+    settings = _with_default_budget(settings)
+    task = load_task(settings, base)
+    check(settings, task)
+    folder = RunFolder.create(settings, base=base, title=title, fingerprint=task.fingerprint)
+    settings = _keep_rows(settings, folder)
+    return commission(folder.path, settings, base, task)
+
+
+def reopen(path: Path | str, *, budget: BudgetSettings | None = None) -> Commission:
+    """Return an existing run, ready to go on, with another budget if one is given.
+
+    Raises:
+        ConfigError: there is no such run, or its data have changed since.
+    """
+    folder = RunFolder.open(path)
+    settings, manifest = folder.settings, folder.manifest
+    base = Path(manifest["base"])
+    task = load_task(settings, base)
+    if task.fingerprint != manifest["fingerprint"]:
+        raise ConfigError(
+            f"the task of {folder.path} has changed since the run began (its rows, layout or scorer); "
+            "put the old data back, or start a new run"
+        )
+    if budget is not None:
+        settings = settings.model_copy(update={"budget": budget})
+        folder.change(settings)
+    check(settings, task)
+    return commission(folder.path, settings, base, task)
+
+
+def _keep_rows(settings: RunSettings, folder: RunFolder) -> RunSettings:
+    """Put rows given in memory into the run's folder, so that it can be resumed."""
+    data, files = settings.task.data, {}
+    for split in ("train", "dev", "test", "all"):
+        rows = getattr(data, split)
+        if rows is not None and not isinstance(rows, str | Path):
+            files[split] = str((folder.path / f"data-{split}.jsonl").resolve())
+            lines = (json.dumps(row, ensure_ascii=False, default=str) for row in _records(rows))
+            Path(files[split]).write_text("\n".join(lines) + "\n", encoding="utf-8")
+    if not files:
+        return settings
+    kept = settings.model_copy(
+        update={"task": settings.task.model_copy(update={"data": data.model_copy(update=files)})}
+    )
+    folder.change(kept)
+    return kept
+
+
+def _records(rows: Any) -> Iterable[Any]:
+    if isinstance(rows, Sequence):
+        return rows
+    # pyarrow tables and pandas frames each have their own word for a list of dicts
+    return rows.to_pylist() if isinstance(rows, pa.Table) else rows.to_dict("records")
+
+
+def _with_default_budget(settings: RunSettings) -> RunSettings:
+    if any(value is not None for value in settings.budget.model_dump().values()):
+        return settings
+    return settings.model_copy(update={"budget": BudgetSettings(calls=DEFAULT_CALLS)})

@@ -1,0 +1,163 @@
+"""A run's folder: made once, opened for reading by anyone, held for writing by one process."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import platform
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from evo.errors import ConfigError, EvoError
+from evo.schema import SCHEMA_VERSION, TABLES
+from evo.settings import RunSettings
+
+HOLD_S = 10.0
+"""How long to wait for a killed predecessor to let go of the folder."""
+_RECORDED = ("prompt-archipelago", "ray", "litellm", "xllamacpp", "numpy", "pyarrow", "deap")
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """Where a run lives: ``run.json``, the tables, ``result.json`` when there is one."""
+
+    path: Path
+
+    @classmethod
+    def create(cls, settings: RunSettings, *, base: Path, title: str, fingerprint: str) -> RunFolder:
+        """Make a new folder in the settings' storage. Raises ConfigError when it cannot be made.
+
+        Args:
+            settings: The run's settings, resolved.
+            base: The folder that relative data paths start from.
+            title: Part of the folder's name.
+            fingerprint: Identifies the task's rows, layout and scorer.
+        """
+        stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
+        slug = re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")[:40] or "run"
+        root = Path(settings.storage)
+        try:
+            path = _fresh(root, f"{stamp}-{slug}")
+            for table in TABLES:
+                (path / table).mkdir()
+        except OSError as error:
+            raise ConfigError(f"storage {str(root)!r} cannot be written: {error.strerror}; name another one") from error
+        content = {
+            "schema": SCHEMA_VERSION,
+            "created_at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            "settings": _plain(settings),
+            "base": str(base.resolve()),
+            "fingerprint": fingerprint,
+            "id_layout": "island << 40 | sequence",
+            "versions": _versions(),
+        }
+        write_json(path / "run.json", content)
+        return cls(path)
+
+    @classmethod
+    def open(cls, path: Path | str) -> RunFolder:
+        """Return an existing run's folder. Raises ConfigError when there is none, naming the latest runs near it."""
+        folder = Path(path)
+        if not (folder / "run.json").is_file():
+            near = sorted(p.parent for p in [*folder.glob("*/run.json"), *folder.parent.glob("*/run.json")])
+            hint = f"; the latest run near it is {near[-1]}" if near else ""
+            raise ConfigError(f"{str(folder)!r} is no run: expected a folder with run.json{hint}")
+        return cls(folder)
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """The content of ``run.json``. Raises EvoError when this version cannot read it."""
+        content: dict[str, Any] = json.loads((self.path / "run.json").read_text())
+        if content["schema"] != SCHEMA_VERSION:
+            raise EvoError(f"{self.path} has schema {content['schema']}, this version reads {SCHEMA_VERSION}")
+        return content
+
+    @property
+    def settings(self) -> RunSettings:
+        """The run's settings as resolved when it was made, or last resumed."""
+        return RunSettings.model_validate(self.manifest["settings"])
+
+    def change(self, settings: RunSettings) -> None:
+        """Record changed settings, as a resumed run with a larger budget does."""
+        write_json(self.path / "run.json", {**self.manifest, "settings": _plain(settings)})
+
+    @property
+    def result(self) -> dict[str, Any] | None:
+        """The final report's figures, or None while there are none."""
+        path = self.path / "result.json"
+        return json.loads(path.read_text()) if path.exists() else None
+
+    def hold(self) -> Hold:
+        """Take the folder for writing. Raises EvoError when another process has it."""
+        return Hold(self.path / "lock")
+
+
+class Hold:
+    """An advisory lock that the kernel frees when its process dies, however it dies."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = open(path, "a+")  # noqa: SIM115 - held until released
+        deadline = time.monotonic() + HOLD_S
+        while True:
+            try:
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    self._file.close()
+                    raise EvoError(_held_by(path)) from None
+                time.sleep(0.1)
+        self._file.truncate(0)
+        self._file.write(f"{os.getpid()} on {platform.node()}")
+        self._file.flush()
+
+    def release(self) -> None:
+        """Let go."""
+        self._file.close()
+
+
+def _plain(settings: RunSettings) -> dict[str, Any]:
+    # Rows given in memory are written beside, not into the settings.
+    rows = {
+        split for split in ("train", "dev", "test", "all") if not isinstance(getattr(settings.task.data, split), str)
+    }
+    return settings.model_dump(mode="json", exclude={"task": {"data": rows}})
+
+
+def _held_by(path: Path) -> str:
+    return f"{path.parent} is being written by process {path.read_text() or '?'}; stop that run first, or read this one"
+
+
+def _fresh(root: Path, name: str) -> Path:
+    for number in range(1000):
+        path = root / (name if number == 0 else f"{name}-{number}")
+        try:
+            path.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        return path
+    raise FileExistsError(17, "too many runs of this name", str(root))
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a JSON file whole or not at all."""
+    draft = path.with_name(f".{path.name}.tmp")
+    draft.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+    os.replace(draft, path)
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for name in _RECORDED:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found

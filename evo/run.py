@@ -1,0 +1,185 @@
+"""A run as one opens it: finished, interrupted or still going."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from evo.budget import Usage
+from evo.errors import EvoError
+from evo.folder import RunFolder
+from evo.journal import read_table
+from evo.lineage import Ancestry, Lineage
+from evo.model import Individual, Prompt
+from evo.replay import read_individuals
+from evo.settings import RunSettings
+from evo.store import elapsed_of, spent_in
+from evo.verdict import ranking
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A mean score with its 95 % interval over ``n`` rows."""
+
+    mean: float
+    low: float
+    high: float
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class Gain:
+    """Paired difference to the best seed prompt on the test rows, with its 95 % interval."""
+
+    mean: float
+    low: float
+    high: float
+    n: int
+    p_value: float
+    significant: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Best:
+    """The best individual. ``dev`` chose it and is therefore optimistic; ``test`` and ``gain`` are honest.
+
+    They are None until the run has ended, or where there are no test rows.
+    """
+
+    individual: Individual
+    test: Estimate | None = None
+    gain: Gain | None = None
+
+    @property
+    def prompt(self) -> Prompt:
+        """Its prompt."""
+        return self.individual.prompt
+
+    @property
+    def number(self) -> int:
+        """Its number."""
+        return self.individual.number
+
+    @property
+    def dev(self) -> float:
+        """Mean score on the dev rows it was scored on."""
+        return self.individual.fitness
+
+
+class Run:
+    """A run's folder, read at each call as it stands: tables, individuals, lineage, result."""
+
+    def __init__(self, path: Path | str) -> None:
+        self._folder = RunFolder.open(path)
+
+    @property
+    def path(self) -> Path:
+        """The run's folder."""
+        return self._folder.path
+
+    @property
+    def settings(self) -> RunSettings:
+        """The run's settings."""
+        return self._folder.settings
+
+    @property
+    def result(self) -> dict[str, Any] | None:
+        """The final figures as plain data; None before the end."""
+        return self._folder.result
+
+    @property
+    def status(self) -> str:
+        """``done``, ``budget`` (ended before the whole test split was scored) or ``unfinished``."""
+        return str(self.result["status"]) if self.result else "unfinished"
+
+    @property
+    def spent(self) -> Usage:
+        """Calls, tokens and US dollars so far."""
+        return spent_in(read_table(self.path, "calls"))
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds the run has taken, all attempts together."""
+        return elapsed_of(self.path)[0]
+
+    @property
+    def best(self) -> Best:
+        """The winner; before the end, the best so far. Raises EvoError when nothing has been scored."""
+        result = self.result
+        if result is None:
+            return Best(self.top(1)[0])
+        winner = self.individual(result["winner"]["individual"])
+        test, gain = result["winner"]["test"], result["gain"]
+        return Best(winner, test and Estimate(**test), gain and Gain(**gain))
+
+    def top(self, k: int) -> list[Individual]:
+        """Return the best individuals by dev fitness, one for each text. Raises EvoError when there is none."""
+        numbers = ranking(self.path, k)
+        if not numbers:
+            raise EvoError(f"{self.path} has scored no prompt yet")
+        found = {i.number: i for i in read_individuals(self.path, numbers=numbers)}
+        return [found[number] for number in numbers]
+
+    def individual(self, number: int) -> Individual:
+        """Return one individual with its evidence. Raises EvoError when there is none of that number."""
+        for individual in read_individuals(self.path, numbers=[number]):
+            return individual
+        raise EvoError(f"no individual {number} in {self.path}; `evo show` lists those there are")
+
+    def individuals(self) -> pa.Table:
+        """Return every birth, failed ones included: id, island, operator, prompt hash, fitness, status, ..."""
+        return read_table(self.path, "individuals")
+
+    def prompts(self) -> pa.Table:
+        """Return prompt texts by hash."""
+        return read_table(self.path, "prompts")
+
+    def edges(self) -> pa.Table:
+        """Return child, parent, role, place."""
+        return read_table(self.path, "edges")
+
+    def evaluations(self) -> pa.Table:
+        """Return a row for each individual and example: score, answer, error, tokens, the call behind it."""
+        return read_table(self.path, "evaluations")
+
+    def calls(self) -> pa.Table:
+        """Return every model call: purpose, tokens, cost, attempts, text."""
+        return read_table(self.path, "calls")
+
+    def migrations(self) -> pa.Table:
+        """Return every migrant, accepted or not."""
+        return read_table(self.path, "migrations")
+
+    def events(self) -> pa.Table:
+        """Return what happened, island by island, in order."""
+        return read_table(self.path, "events")
+
+    def lineage(self, individual: Individual | Best | int) -> Lineage:
+        """Return an individual with all its ancestors."""
+        number = individual if isinstance(individual, int) else individual.number
+        return Lineage(self.path, self.ancestry, self.individual(number).number)
+
+    @cached_property
+    def ancestry(self) -> Ancestry:
+        """The run's edges, indexed at the first use."""
+        return Ancestry(self.path)
+
+    def __repr__(self) -> str:
+        try:
+            best = self.best
+        except EvoError:
+            return f"Run({str(self.path)!r}, {self.status}, nothing scored yet)"
+        lines = [f"Run({str(self.path)!r}, {self.status})", f"  best     {best.prompt.text!r}"]
+        lines.append(f"  dev      {best.dev:.3f} on {best.individual.evaluation.count} rows (optimistic)")
+        if best.test:
+            lines.append(
+                f"  test     {best.test.mean:.3f} [{best.test.low:.3f}, {best.test.high:.3f}], {best.test.n} rows"
+            )
+        if best.gain:
+            verdict = "" if best.gain.significant else ", no significant gain"
+            lines.append(f"  gain     {best.gain.mean:+.3f} [{best.gain.low:+.3f}, {best.gain.high:+.3f}]{verdict}")
+        return "\n".join([*lines, f"  calls    {self.spent.calls}"])

@@ -1,0 +1,37 @@
+"""A run at a glance: what the display shows and islands report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from evo.budget import Usage
+
+
+@dataclass(frozen=True, slots=True)
+class IslandStatus:
+    """An island at a glance. ``best`` and ``median`` are dev fitness; ``improved_by`` made the best one."""
+
+    island: int
+    births: int = 0
+    failed: int = 0
+    best: float | None = None
+    median: float | None = None
+    improved_by: str = ""
+    generation: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A run at a glance."""
+
+    phase: str
+    elapsed_s: float
+    left_s: float | None
+    spent: Usage
+    in_flight: int
+    recalled: int
+    """Calls answered from earlier runs' logs."""
+    shared: int
+    """Calls this run asked for again, or twice at once, and did not send again."""
+    failed: int
+    islands: tuple[IslandStatus, ...]

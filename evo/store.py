@@ -1,0 +1,62 @@
+"""A run's folder opened for writing: the lock, the journal, the answers, and what was spent so far."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from evo.budget import Usage
+from evo.cache import AnswerCache
+from evo.folder import RunFolder
+from evo.journal import Journal, read_table
+from evo.replay import completion_of
+
+
+class RunStore:
+    """Everything a run writes. Raises EvoError when another process holds the folder."""
+
+    def __init__(self, path: Path) -> None:
+        folder = RunFolder.open(path)
+        self._hold = folder.hold()
+        self.elapsed_s, attempts = elapsed_of(path)
+        self.journal = Journal(path, attempt=attempts)
+        shared = folder.settings.cache
+        self.cache = AnswerCache((path.parent if shared else path) / "answers.sqlite", run=str(path.resolve()))
+        self.spent = self._take_in(path)
+
+    def _take_in(self, path: Path) -> Usage:
+        """Fill the cache from the log, and return what was spent."""
+        self.cache.forget_uses()
+        spent = Usage()
+        for batch in read_table(path, "calls").to_batches(max_chunksize=10_000):
+            rows = batch.to_pylist()
+            self.cache.put((row["key"], completion_of(row)) for row in rows if row["text"] is not None)
+        table = read_table(path, "calls", ["prompt_tokens", "output_tokens", "cost_usd", "attempts", "recalled"])
+        return spent + spent_in(table)
+
+    def close(self) -> None:
+        """Seal the journal and let go of the folder."""
+        self.journal.close()
+        self.cache.close()
+        self._hold.release()
+
+
+def spent_in(calls: pa.Table) -> Usage:
+    """Return what a table of calls adds up to; calls answered from an earlier run's log count, but cost nothing."""
+    tokens = sum(pc.sum(calls[name]).as_py() or 0 for name in ("prompt_tokens", "output_tokens"))
+    answered = calls.filter(pc.is_valid(calls["prompt_tokens"]))
+    paid = answered.filter(pc.invert(answered["recalled"]))
+    usd = None if paid["cost_usd"].null_count else float(pc.sum(paid["cost_usd"]).as_py() or 0.0)
+    return Usage(pc.sum(calls["attempts"]).as_py() or 0, tokens, usd)
+
+
+def elapsed_of(path: Path) -> tuple[float, int]:
+    """Return the seconds earlier attempts at a run took, and how many there were."""
+    events = read_table(path, "events", ["attempt", "at"])
+    if not events.num_rows:
+        return 0.0, 0
+    spans = events.group_by("attempt").aggregate([("at", "min"), ("at", "max")])
+    seconds = sum((row["at_max"] - row["at_min"]).total_seconds() for row in spans.to_pylist())
+    return seconds, spans.num_rows

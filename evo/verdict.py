@@ -1,0 +1,109 @@
+"""The end of a run: the winner by dev score, tested once beside the best seed prompt on rows no search has seen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow.compute as pc
+
+from evo.budget import Usage
+from evo.errors import EvoError
+from evo.journal import read_table
+from evo.model import Individual
+from evo.randomness import child_rng
+from evo.replay import read_individuals
+from evo.statistics import mean_interval, paired_difference
+
+
+@dataclass(frozen=True, slots=True)
+class Finalists:
+    """The winner, and the best of the seed prompts it is compared with. They may be the same."""
+
+    winner: Individual
+    baseline: Individual
+
+    @property
+    def distinct(self) -> tuple[Individual, ...]:
+        """Both, or the one there is."""
+        same = self.winner.prompt == self.baseline.prompt
+        return (self.winner,) if same else (self.winner, self.baseline)
+
+
+def finalists(folder: Path) -> Finalists:
+    """Return the finalists of a run. Raises EvoError when nothing has been scored."""
+    ranked = ranking(folder)
+    if not ranked:
+        raise EvoError("no prompt was scored, so there is no best one; look at the failed births with `evo show`")
+    table = read_table(folder, "individuals", ["id", "operator"])
+    seeds = set(table.filter(pc.equal(table["operator"], "seed"))["id"].to_pylist())
+    best_seed = next((number for number in ranked if number in seeds), ranked[0])
+    found = {i.number: i for i in read_individuals(folder, numbers=[ranked[0], best_seed])}
+    return Finalists(found[ranked[0]], found[best_seed])
+
+
+def ranking(folder: Path, k: int | None = None) -> list[int]:
+    """Return individuals from best to worst by dev fitness, one for each text, those with the most evidence only.
+
+    Ties go to the shorter prompt, then to the older individual.
+    """
+    table = read_table(folder, "individuals", ["id", "status", "fitness", "n_scored", "prompt"])
+    table = table.filter(pc.and_(pc.equal(table["status"], "ok"), pc.is_valid(table["fitness"])))
+    if not table.num_rows:
+        return []
+    most = pc.max(pc.add(table["n_scored"], 0)).as_py()
+    table = table.filter(pc.greater_equal(table["n_scored"], 0.9 * most))
+    prompts = read_table(folder, "prompts", ["hash", "text"])
+    length = dict(zip(prompts["hash"].to_pylist(), pc.utf8_length(prompts["text"]).to_pylist(), strict=True))
+    rows = sorted(table.to_pylist(), key=lambda r: (-r["fitness"], length[r["prompt"]], r["id"]))
+    first = {row["prompt"]: row["id"] for row in reversed(rows)}
+    best = sorted(first.values(), key={row["id"]: place for place, row in enumerate(rows)}.__getitem__)
+    return best[:k]
+
+
+def test_scores(folder: Path, number: int) -> Mapping[int, float]:
+    """Return an individual's scores on the test split, by example."""
+    table = read_table(folder, "evaluations", ["individual", "example", "split", "score"])
+    mine = pc.and_(pc.equal(table["individual"], number), pc.equal(table["split"], "test"))
+    rows = table.filter(mine).to_pylist()
+    return {row["example"]: row["score"] for row in rows if row["score"] is not None}
+
+
+def verdict(
+    folder: Path, chosen: Finalists, *, status: str, spent: Usage, elapsed_s: float, seed: int
+) -> dict[str, Any]:
+    """Return the result as plain data: what ``result.json`` holds and the command line prints.
+
+    ``test`` and ``gain`` are None where there are no test rows. ``gain`` is the paired difference of the winner to
+    the best seed prompt on the test rows both have a score for.
+    """
+    test = test_scores(folder, chosen.winner.number)
+    base = test if len(chosen.distinct) == 1 else test_scores(folder, chosen.baseline.number)
+    rng = child_rng(seed, "verdict")
+    gain = paired_difference(test, base, rng) if set(test) & set(base) else None
+    return {
+        "status": status,
+        "winner": _finalist(chosen.winner, test),
+        "baseline": _finalist(chosen.baseline, base),
+        "gain": None if gain is None else {**asdict(gain), "significant": gain.significant},
+        "spent": asdict(spent),
+        "elapsed_s": elapsed_s,
+    }
+
+
+def _finalist(individual: Individual, test: Mapping[int, float]) -> dict[str, Any]:
+    scores = list(test.values())
+    interval = mean_interval(scores) if scores else None
+    return {
+        "individual": individual.number,
+        "text": individual.prompt.text,
+        "parts": [list(part) for part in individual.prompt.parts],
+        "operator": individual.operator,
+        "island": individual.island,
+        "generation": individual.generation,
+        "dev": {"mean": individual.fitness, "n": individual.evaluation.count},
+        "test": interval
+        and {"mean": sum(scores) / len(scores), "low": interval.low, "high": interval.high, "n": len(scores)},
+    }

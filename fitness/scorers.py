@@ -1,0 +1,266 @@
+"""Scorers: read a model's reply and compare it with the target. Small factories, recorded by name and arguments.
+
+A reply in which no answer can be read scores 0 with ``parsed=False``: an outcome of its own, never a class.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import math
+import re
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, ClassVar, Literal, get_args
+
+from evo.errors import ConfigError
+from evo.model import Completion, Example, Score
+from evo.plugins import build, resolve, unknown
+from evo.ports import Scorer
+from evo.settings import NamedSettings
+from fitness.reading import has_words, label_in, number_in, tidy
+
+By = Literal["auto", "likelihood", "text"]
+Normalise = Literal["none", "length", "prior"]
+
+REPLY_CHARS = 10_000
+"""A regular expression of the user's sees at most this much of a reply: some take quadratic time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exact:
+    """The whole reply must equal the target, spacing aside.
+
+    ``strip_punctuation`` also ignores closing punctuation and quotes, brackets or emphasis around the whole.
+    """
+
+    ignore_case: bool = True
+    strip_punctuation: bool = True
+    wants_choices: ClassVar[bool] = False
+
+    async def __call__(self, completion: Completion, example: Example) -> Score:
+        """Return 1 or 0; an empty reply is unparsed."""
+        answer = self._read(completion.text)
+        if not answer:
+            return _unparsed("nothing", completion.text)
+        expected = self._read(example.target)
+        same = answer.casefold() == expected.casefold() if self.ignore_case else answer == expected
+        return Score(float(same), answer)
+
+    def _read(self, text: str) -> str:
+        return tidy(text) if self.strip_punctuation else " ".join(text.split())
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One of the example's choices: the likeliest continuation where the model tells, else the label it writes.
+
+    Args:
+        by: ``likelihood`` needs a model that gives log-likelihoods, ``text`` never asks for them, ``auto`` asks
+            where it can.
+        normalise: ``length`` divides a choice's log-likelihood by its tokens; ``prior`` subtracts what the choice
+            gets without an input, which takes out the model's liking for some labels (contextual calibration,
+            Zhao et al. 2021). The evaluator does that subtraction.
+    """
+
+    by: By = "auto"
+    normalise: Normalise = "none"
+
+    def __post_init__(self) -> None:
+        for field, value, allowed in (("by", self.by, By), ("normalise", self.normalise, Normalise)):
+            if value not in get_args(allowed):
+                raise ConfigError(f"scorer choice: {unknown(field, str(value), set(get_args(allowed)))}")
+
+    @property
+    def wants_choices(self) -> bool:
+        """Whether log-likelihoods are asked for where the model can give them."""
+        return self.by != "text"
+
+    async def __call__(self, completion: Completion, example: Example) -> Score:
+        """Return 1 or 0. Raises ValueError without choices, or when likelihoods and choices do not match."""
+        if not example.choices:
+            raise ValueError(f"example {example.number} has no choices; set task.choices")
+        if completion.logprobs:
+            answer = _likeliest(self._values(completion, example), example.choices)
+            doubt = "no choice is likelier than the others"
+        else:
+            answer = label_in(completion.text, example.choices)
+            doubt = ""
+        if answer is None:
+            return Score(0.0, reason=doubt, parsed=False) if doubt else _unparsed("no single label", completion.text)
+        return Score(float(answer == example.target), answer)
+
+    def _values(self, completion: Completion, example: Example) -> tuple[float, ...]:
+        per_token = self.normalise == "length"
+        counts = {len(example.choices), len(completion.logprobs), *([len(completion.lengths)] if per_token else [])}
+        if len(counts) > 1:
+            raise ValueError(
+                f"expected a likelihood (and a length) for each of {len(example.choices)} choices, "
+                f"got {len(completion.logprobs)} and {len(completion.lengths)}; the model's adapter is at fault"
+            )
+        if not per_token:
+            return completion.logprobs
+        return tuple(value / max(1, n) for value, n in zip(completion.logprobs, completion.lengths, strict=True))
+
+
+@dataclass(frozen=True, slots=True)
+class Numeric:
+    """The last number in the reply, or the one after ``####``, must equal the target's.
+
+    ``tolerance`` is absolute up to 1 and relative to the target beyond.
+    """
+
+    tolerance: float = 1e-6
+    wants_choices: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.tolerance < math.inf:
+            raise ConfigError(f"scorer numeric: expected a tolerance of 0 or more, got {self.tolerance}; try 1e-6")
+
+    async def __call__(self, completion: Completion, example: Example) -> Score:
+        """Return 1 or 0. Raises ValueError when the target holds no number."""
+        expected, found = number_in(example.target), number_in(completion.text)
+        if expected is None:
+            raise ValueError(f"the target {example.target[:40]!r} holds no number; use another scorer")
+        if found is None:
+            return _unparsed("no number", completion.text)
+        near = abs(found - expected) <= self.tolerance * max(1.0, abs(expected))
+        return Score(float(near), f"{found:.12g}")
+
+
+@dataclass(frozen=True, slots=True)
+class Contains:
+    """The target must occur in the reply as whole words; a number never inside another number."""
+
+    ignore_case: bool = True
+    wants_choices: ClassVar[bool] = False
+
+    async def __call__(self, completion: Completion, example: Example) -> Score:
+        """Return 1 or 0; an empty reply is unparsed."""
+        if not completion.text.strip():
+            return _unparsed("nothing", completion.text)
+        held = has_words(completion.text, example.target, self.ignore_case)
+        return Score(float(held), example.target if held else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Regex:
+    """A pattern searched in the first 10,000 characters of the reply.
+
+    With a group in the pattern, the first group of the first match must equal the target, spacing at its ends
+    aside; no match is unparsed. Without a group, a match anywhere scores 1 and none scores 0, whatever the target.
+    The pattern is the user's own: nested repeats such as ``(a+)+`` can take very long on some replies.
+    """
+
+    pattern: str
+    ignore_case: bool = True
+    wants_choices: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        try:
+            self._compiled()
+        except re.error as error:
+            raise ConfigError(f"scorer regex: {self.pattern!r} is no regular expression: {error}") from error
+
+    async def __call__(self, completion: Completion, example: Example) -> Score:
+        """Return 1 or 0."""
+        compiled = self._compiled()
+        match = compiled.search(completion.text[:REPLY_CHARS])
+        if not compiled.groups:
+            return Score(float(match is not None), match[0] if match else "")
+        answer = (match[1] or "").strip() if match else ""
+        if not answer:
+            return _unparsed("no match", completion.text)
+        expected = example.target.strip()
+        same = answer.casefold() == expected.casefold() if self.ignore_case else answer == expected
+        return Score(float(same), answer)
+
+    def _compiled(self) -> re.Pattern[str]:
+        return re.compile(self.pattern, re.IGNORECASE if self.ignore_case else 0)
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionScorer:
+    """A function of the user's, ``module:function``, called with the reply's text and the example.
+
+    It may be async and returns a number in [0, 1], a (number, reason) pair or a Score. One that blocks runs in a
+    thread when ``threaded``. ``folder`` is searched for the module too.
+    """
+
+    function: str
+    threaded: bool = False
+    folder: str = ""
+    wants_choices: ClassVar[bool] = False
+
+    async def __call__(self, completion: Completion, example: Example) -> Score:
+        """Return the function's verdict. Raises what it raises, TypeError or ValueError for an unusable one."""
+        function = imported(self.function, self.folder)
+        if self.threaded:
+            verdict = await asyncio.to_thread(function, completion.text, example)
+        else:
+            verdict = function(completion.text, example)
+        return _verdict(await verdict if inspect.isawaitable(verdict) else verdict)
+
+
+def make_scorer(settings: NamedSettings, folder: Path = Path()) -> Scorer:
+    """Return the scorer of a name with its arguments, or of ``module:function`` (its module may lie in ``folder``).
+
+    Raises ConfigError for an unknown name or an argument that does not fit.
+    """
+    if ":" not in settings.name:
+        return _built(settings)
+    target = imported(settings.name, str(folder.absolute()))
+    if isinstance(target, type):
+        return _built(settings)
+    arguments = {"function": settings.name, "folder": str(folder.absolute()), **settings.arguments}
+    return _built(NamedSettings.model_validate({"name": f"{__name__}:{FunctionScorer.__name__}", **arguments}))
+
+
+@lru_cache
+def imported(name: str, folder: str) -> Callable[..., Any]:
+    """Return the class or function ``module:name``. Raises ConfigError when it cannot be imported or called."""
+    if folder and folder not in sys.path:
+        sys.path.append(folder)  # at the end, so that a file beside the configuration shadows no library
+    target = resolve("evo.scorers", name)
+    if not callable(target):
+        raise ConfigError(f"expected a function or class at {name!r}, got {type(target).__name__}; name a function")
+    return target  # type: ignore[no-any-return]
+
+
+def target_flaw(scorer: Scorer, target: str) -> str:
+    """Return why the scorer can never compare with this target; empty when it can."""
+    if isinstance(scorer, Numeric):
+        value = number_in(target)
+        if value is None or math.isinf(value):
+            return f"target {target[:40]!r} holds no number"
+    return ""
+
+
+def _built(settings: NamedSettings) -> Scorer:
+    scorer: Scorer = build("evo.scorers", settings)
+    return scorer
+
+
+def _verdict(verdict: Any) -> Score:
+    if isinstance(verdict, Score):
+        return verdict
+    value, reason = verdict if isinstance(verdict, tuple) and len(verdict) == 2 else (verdict, "")
+    try:
+        return Score(float(value), reason=str(reason))
+    except TypeError:
+        raise TypeError(f"expected a number, (number, reason) or Score, got {type(value).__name__}") from None
+
+
+def _likeliest(values: tuple[float, ...], choices: tuple[str, ...]) -> str | None:
+    """Return the choice with the highest value; None where a tie, an infinity or a NaN leaves it open."""
+    best = max(values)
+    if not math.isfinite(best) or any(map(math.isnan, values)) or values.count(best) > 1:
+        return None
+    return choices[values.index(best)]
+
+
+def _unparsed(missing: str, text: str) -> Score:
+    return Score(0.0, reason=f"{missing} in the reply {' '.join(text[:400].split())[:80]!r}", parsed=False)

@@ -1,0 +1,184 @@
+"""A task made of rows: which examples there are, how one is shown to the model, and who scores the reply."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from evo.errors import ConfigError, OperatorError
+from evo.model import Brief, Example, Prompt, Request, digest
+from evo.ports import Scorer
+from evo.randomness import child_rng
+from evo.settings import DataSettings, TaskSettings
+from fitness.datasets import Rows, read_rows
+from fitness.examples import Draft, Plan, draft_rows, make_plan, with_labels
+from fitness.layout import INPUT, PROMPT, braced, fill, near_misses, placeholders
+from fitness.scorers import make_scorer
+from fitness.splits import DEV, SPLITS, TEST, TRAIN, Splits, separate, split_rows, stratified_order
+
+MAX_PROMPT_CHARS = 8000
+NO_TEST = "there are no test rows: the winner will only have its dev score, which is an optimistic one"
+Order = dict[str, tuple[int, ...]]
+BLANK = "N/A"
+"""Stands for the input where only the model's liking for each label is asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class RowTask:
+    """Examples numbered from 0, their splits in the run's shared order, the layout and the scorer. Immutable.
+
+    ``notes`` are sentences for the user on what was left out and why; ``fingerprint`` is equal for tasks that give
+    equal prompts equal scores.
+    """
+
+    rows: tuple[Example, ...]
+    order: Mapping[str, tuple[int, ...]]
+    scorer: Scorer
+    brief: Brief
+    layout: str
+    notes: tuple[str, ...] = ()
+    fingerprint: str = ""
+
+    def example(self, number: int) -> Example:
+        """Return one example; its inputs hold every column but the target's. Raises ValueError for no such number."""
+        if not 0 <= number < len(self.rows):
+            raise ValueError(f"expected an example from 0 to {len(self.rows) - 1}, got {number}; see examples(split)")
+        return self.rows[number]
+
+    def examples(self, split: str) -> tuple[int, ...]:
+        """Return the numbers of a split, shuffled so that every prefix has about the target shares of the whole."""
+        if split not in self.order:
+            raise ValueError(f"expected a split among {', '.join(SPLITS)}, got {split!r}; name one of them")
+        return self.order[split]
+
+    def request(self, prompt: Prompt, number: int, *, temperature: float, max_tokens: int, choose: bool) -> Request:
+        """Return the call that shows one example under a prompt; with ``choose`` it asks for likelihoods."""
+        example = self.example(number)
+        message = self._message(prompt, example.inputs)
+        if choose:
+            return Request.user(message, choices=example.choices, max_tokens=1)
+        return Request.user(message, temperature=temperature, max_tokens=max_tokens)
+
+    def blank_request(self, prompt: Prompt, choices: tuple[str, ...]) -> Request:
+        """Return the call that asks how likely each choice is without any input."""
+        message = self._message(prompt, dict.fromkeys(self.brief.placeholders or {INPUT}, BLANK))
+        return Request.user(message, choices=choices, max_tokens=1)
+
+    def check(self, prompt: Prompt) -> None:
+        """Raise OperatorError when the prompt is empty, lost a placeholder or is longer than 8000 characters."""
+        text = dict(prompt.parts).get("instruction", "")
+        if not text.strip():
+            raise OperatorError("expected a prompt with text, got an empty one; ask the operator again")
+        if len(text) > MAX_PROMPT_CHARS:
+            raise OperatorError(f"expected at most {MAX_PROMPT_CHARS} characters, got {len(text)}; shorten the prompt")
+        lost = self.brief.placeholders - placeholders(text, self.brief.placeholders)
+        if lost:
+            raise OperatorError(f"expected the placeholders of the seed prompts, but {braced(lost)} is lost; keep it")
+
+    def _message(self, prompt: Prompt, inputs: Mapping[str, str]) -> str:
+        own = self.brief.placeholders
+        if own:
+            return fill(prompt.text, {name: inputs[name] for name in sorted(own)})
+        return fill(self.layout, {PROMPT: prompt.text, INPUT: inputs[INPUT]})
+
+
+def load_task(settings: TaskSettings, prompts: tuple[str, ...], seed: int, folder: Path = Path()) -> RowTask:
+    """Return the task of these settings; paths and the scorer's module are looked for in ``folder``.
+
+    Raises ConfigError when data, columns, labels, scorer or seed prompts do not fit together, or fewer than 2 dev
+    rows remain.
+    """
+    scorer = make_scorer(settings.scorer, folder)
+    tables = _tables(settings.data, folder)
+    columns = tuple(dict.fromkeys(column for table in tables.values() for column in table.columns))
+    plan = make_plan(settings, prompts, columns)
+    drafts, given, notes = _drafts(tables, plan, scorer)
+    drafts, labels, respelled = with_labels(drafts, plan, scorer)
+    splits = _splits(drafts, given, settings, seed)
+    rows, order = _numbered(drafts, splits, seed)
+    train = tuple(_shown(rows[number], plan) for number in order[TRAIN])
+    brief = Brief(settings.description, tuple(map(Prompt.of, prompts)), train, labels, plan.placeholders)
+    notes += [*filter(None, [respelled]), *splits.notes, *near_misses(prompts, {*plan.columns, INPUT})]
+    notes += [] if splits.test else [NO_TEST]
+    task = RowTask(rows, order, scorer, brief, settings.layout, tuple(notes), _fingerprint(rows, order, plan, settings))
+    _check_seeds(task)
+    return task
+
+
+def _tables(data: DataSettings, folder: Path) -> dict[str, Rows]:
+    given = {split: source for split in SPLITS if (source := getattr(data, split)) is not None}
+    if data.all is None:
+        return {split: read_rows(source, folder) for split, source in given.items()}
+    if given:
+        raise ConfigError(
+            f"task.data: expected one source to split or one for each split, got `all` and {', '.join(given)}; keep one"
+        )
+    return {"all": read_rows(data.all, folder)}
+
+
+def _drafts(tables: Mapping[str, Rows], plan: Plan, scorer: Scorer) -> tuple[list[Draft], dict[str, range], list[str]]:
+    drafts: list[Draft] = []
+    given: dict[str, range] = {}
+    notes: list[str] = []
+    for split, table in tables.items():
+        usable, note = draft_rows(table, plan, scorer)
+        if not usable:
+            raise ConfigError(
+                f"expected at least one usable row, but {note}; mend the data or task.target and task.input"
+            )
+        given[split] = range(len(drafts), len(drafts) + len(usable))
+        drafts += usable
+        notes += [note] if note else []
+    return drafts, given, notes
+
+
+def _splits(drafts: Sequence[Draft], given: Mapping[str, range], settings: TaskSettings, seed: int) -> Splits:
+    inputs = [draft.shown for draft in drafts]
+    if "all" in given:
+        splits = split_rows(inputs, [draft.target for draft in drafts], settings.split, seed)
+    else:
+        splits = separate(inputs, {split: given.get(split, ()) for split in SPLITS})
+    if len(splits.dev) < 2:
+        why = f" ({'; '.join(splits.notes)})" if splits.notes else ""
+        raise ConfigError(
+            f"expected at least 2 dev rows, got {len(splits.dev)} of {len(drafts)} rows{why}; "
+            "pass more rows or a larger task.split.dev"
+        )
+    return splits
+
+
+def _numbered(
+    drafts: Sequence[Draft], splits: Splits, seed: int
+) -> tuple[tuple[Example, ...], dict[str, tuple[int, ...]]]:
+    members = {TRAIN: splits.train, DEV: splits.dev, TEST: splits.test}
+    kept = sorted(place for places in members.values() for place in places)
+    numbers = {place: number for number, place in enumerate(kept)}
+    rows = tuple(Example(numbers[p], drafts[p].inputs, drafts[p].target, drafts[p].choices) for p in kept)
+    order = {
+        split: tuple(
+            numbers[places[turn]]
+            for turn in stratified_order([drafts[place].target for place in places], child_rng(seed, f"order-{split}"))
+        )
+        for split, places in members.items()
+    }
+    return rows, order
+
+
+def _fingerprint(rows: Sequence[Example], order: Order, plan: Plan, settings: TaskSettings) -> str:
+    content = [[row.number, dict(row.inputs), row.target, row.choices] for row in rows]
+    shape = [settings.layout, plan.template, sorted(plan.placeholders)]
+    return digest([content, order, shape, settings.scorer.name, repr(sorted(settings.scorer.arguments.items()))])
+
+
+def _shown(example: Example, plan: Plan) -> Example:
+    """Return the example as a method may see it: with what the message shows and nothing else."""
+    return replace(example, inputs={name: example.inputs[name] for name in sorted(plan.placeholders or {INPUT})})
+
+
+def _check_seeds(task: RowTask) -> None:
+    for number, prompt in enumerate(task.brief.seeds, 1):
+        try:
+            task.check(prompt)
+        except OperatorError as error:
+            raise ConfigError(f"seed prompt {number}: {error}") from error

@@ -1,0 +1,28 @@
+"""Operators that write prompts, selection, and the search methods built of them. This page is the table of contents."""
+
+from operators.differential import EvoPromptDe
+from operators.edits import Edit, PhraseCrossover
+from operators.generational import EvoPromptGa
+from operators.parsing import between_tags
+from operators.rewrites import CrossoverMutation, DifferentialRecombination, Paraphrase
+from operators.seeds import Seed
+from operators.selection import best, duel, random_parents, roulette, tournament
+from operators.steady_state import SteadyState
+
+__all__ = [
+    "CrossoverMutation",
+    "DifferentialRecombination",
+    "Edit",
+    "EvoPromptDe",
+    "EvoPromptGa",
+    "Paraphrase",
+    "PhraseCrossover",
+    "Seed",
+    "SteadyState",
+    "best",
+    "between_tags",
+    "duel",
+    "random_parents",
+    "roulette",
+    "tournament",
+]

@@ -1,0 +1,136 @@
+"""Phrases and synonyms that serve model-free edits where GrIPS asks a paraphrasing model. All our own words.
+
+Steps are sentences that may stand beside any instruction; frames are instructions made of the task's labels;
+fragments replace a clause; cues end an instruction and lead over to the input or the answer, which counts for much
+with small models.
+"""
+
+from __future__ import annotations
+
+STEPS = (
+    "Read the text carefully.",
+    "Read all of it before you answer.",
+    "Answer with one word.",
+    "Answer with the label only.",
+    "Give only the answer.",
+    "Choose the best label.",
+    "Choose the answer that fits best.",
+    "Do not explain.",
+    "Leave out any comment.",
+    "Do not repeat the question.",
+    "Think about what the writer means.",
+    "Look at the main point of the text.",
+    "Look for the words that decide.",
+    "Weigh the whole text, not single words.",
+    "Mind negations and contrasts.",
+    "Watch for irony.",
+    "If two answers fit, take the likelier one.",
+    "If you are unsure, give your best guess.",
+    "Only one answer is right.",
+    "Use lower case.",
+    "Keep the answer short.",
+    "Be exact.",
+    "Details matter.",
+    "You are an expert at this task.",
+    "You are a careful reader.",
+    "You sort texts like this one every day.",
+    "Use common sense.",
+    "Let the overall meaning decide.",
+    "First find the topic, then decide.",
+    "Ignore spelling mistakes.",
+    "Ignore what is beside the point.",
+    "Check the answer before you give it.",
+    "Work through it step by step.",
+    "Compare the possible answers, then settle on one.",
+)
+
+FRAMES = (
+    "Decide whether it is {options}.",
+    "Choose one of {options}.",
+    "Is it {options}?",
+    "Label the text as {options}.",
+    "Classify the text as {options}.",
+    "The answer is {options}.",
+    "Pick the one that fits best: {options}.",
+    "Which one applies, {options}?",
+    "Say {options}, nothing else.",
+    "Tell which label is right, {options}.",
+    "Your choices are {options}.",
+    "Does the text belong to {options}?",
+)
+
+FRAGMENTS = (
+    "with one word",
+    "in a single word",
+    "with the label only",
+    "after careful reading",
+    "as a careful reader would",
+    "by its meaning",
+    "from its main point",
+    "based on the whole text",
+    "without explanation",
+    "as exactly as you can",
+    "for the text below",
+    "given the text",
+    "in plain words",
+    "according to its content",
+)
+
+ANSWER_CUES = ("Answer:", "Label:", "The answer is:", "Category:", "Result:", "Final answer:")
+"""For prompts that hold their input: the answer comes next."""
+
+INPUT_CUES = ("Text:", "Input:", "Here is the text:", "Now the text:")
+"""For prompts the input is put after."""
+
+_SYNONYMS = (
+    "classify categorize label",
+    "decide determine judge identify",
+    "choose pick select",
+    "assign give",
+    "read study examine",
+    "answer reply response",
+    "say state tell",
+    "return output write",
+    "find detect recognize",
+    "explain describe",
+    "summarize condense",
+    "simplify clarify",
+    "solve work",
+    "compare contrast",
+    "text passage input",
+    "sentence statement",
+    "question query",
+    "review opinion",
+    "message note",
+    "category class label type",
+    "sentiment tone feeling attitude",
+    "topic subject theme",
+    "task job",
+    "word term",
+    "option choice alternative",
+    "following given next",
+    "below here",
+    "correct right true",
+    "best most fitting",
+    "short brief concise",
+    "clear plain simple",
+    "whole entire complete",
+    "main central chief",
+    "only just exactly",
+    "carefully closely thoroughly",
+    "please kindly",
+)
+
+
+def synonyms(word: str) -> tuple[str, ...]:
+    """Return words that may stand for ``word``, which is compared without case; none when it is not listed."""
+    found = [other for ring in _SYNONYMS for other in ring.split() if word.casefold() in ring.split()]
+    return tuple(dict.fromkeys(other for other in found if other != word.casefold()))
+
+
+def frames(labels: tuple[str, ...]) -> tuple[str, ...]:
+    """Return instructions that name the labels; none without labels, with many or long ones, or with braces in them."""
+    options = " or ".join(part for part in (", ".join(labels[:-1]), *labels[-1:]) if part)
+    if not 2 <= len(labels) <= 12 or len(options) > 200 or set("{}\n") & set(options):
+        return ()
+    return tuple(frame.replace("{options}", options) for frame in FRAMES)

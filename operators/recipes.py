@@ -1,0 +1,93 @@
+"""How a steady-state method uses each operator: which parents it takes from the living, and in which roles."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from evo.model import Individual, by_fitness
+from evo.ports import Proposal
+from operators.edits import OPERATIONS, Edit, PhraseCrossover
+from operators.rewrites import CrossoverMutation, DifferentialRecombination, Paraphrase
+from operators.selection import tournament
+from operators.worked_examples import family_for
+
+
+@dataclass(frozen=True, slots=True)
+class Stock:
+    """What a recipe may breed from."""
+
+    living: tuple[Individual, ...]
+    origins: Mapping[int, Individual]
+    """The parent an edited member was edited from, by the member's number."""
+    labels: tuple[str, ...]
+    rounds: int
+    """Size of a tournament."""
+    temperature: float
+    max_tokens: int
+
+    def parent(self, rng: np.random.Generator, without: Individual | None = None) -> Individual:
+        """Return a tournament's winner; ``without`` takes part only where nobody else lives."""
+        others = [individual for individual in self.living if without is None or individual.number != without.number]
+        return tournament(others or self.living, self.rounds, rng)
+
+
+Recipe = Callable[[Stock, np.random.Generator], Proposal]
+
+
+def edit(stock: Stock, rng: np.random.Generator) -> Proposal:
+    """Return one edit, its kind drawn here, so that only parents it draws phrases from are recorded."""
+    base = stock.parent(rng)
+    operation = OPERATIONS[int(rng.integers(len(OPERATIONS)))]
+    operator = Edit(level="any", operations=(operation,), labels=stock.labels)
+    givers: list[tuple[Individual, str] | None] = [None]
+    if operation in ("substitute", "add") and len(stock.living) > 1:
+        givers.append((stock.parent(rng, without=base), "donor1"))
+    if operation == "add" and base.number in stock.origins:
+        givers.append((stock.origins[base.number], "deleted-from"))
+    giver = givers[int(rng.integers(len(givers)))]
+    if giver is None:
+        return Proposal(operator, (base,), ("base",))
+    return Proposal(operator, (base, giver[0]), ("base", giver[1]))
+
+
+def phrase_crossover(stock: Stock, rng: np.random.Generator) -> Proposal:
+    """Return a crossover of two members' phrases."""
+    base = stock.parent(rng)
+    return Proposal(PhraseCrossover(), (base, stock.parent(rng, without=base)), ("base", "mate"))
+
+
+def paraphrase(stock: Stock, rng: np.random.Generator) -> Proposal:
+    """Return a paraphrase of a member."""
+    return Proposal(Paraphrase(stock.temperature, stock.max_tokens), (stock.parent(rng),), ("base",))
+
+
+def crossover_mutation(stock: Stock, rng: np.random.Generator) -> Proposal:
+    """Return a crossover of two members that a model writes and mutates."""
+    operator = CrossoverMutation(stock.temperature, stock.max_tokens, family_for(stock.labels))
+    base = stock.parent(rng)
+    return Proposal(operator, (base, stock.parent(rng, without=base)), ("base", "mate"))
+
+
+def differential(stock: Stock, rng: np.random.Generator) -> Proposal:
+    """Return a member recombined with the difference of two others and the best."""
+    operator = DifferentialRecombination(
+        temperature=stock.temperature, max_tokens=stock.max_tokens, example=family_for(stock.labels)
+    )
+    base = stock.parent(rng)
+    others = [individual for individual in stock.living if individual.number != base.number]
+    first, second = (others[int(place)] for place in rng.choice(len(others), size=2, replace=False))
+    best = min(stock.living, key=by_fitness)
+    return Proposal(operator, (first, second, best, base), ("donor1", "donor2", "best", "base"))
+
+
+RECIPES: Mapping[str, tuple[Recipe, int]] = {
+    "edit": (edit, 1),
+    "phrase-crossover": (phrase_crossover, 2),
+    "paraphrase": (paraphrase, 1),
+    "crossover-mutation": (crossover_mutation, 2),
+    "differential": (differential, 3),
+}
+"""Recipe and number of living it needs, by operator name."""

@@ -1,0 +1,130 @@
+"""Operators by which a model writes a prompt from others: EvoPrompt's three (Guo et al., ICLR 2024).
+
+Each calls the model exactly once. A reply that cannot be used, or that only copies a parent, raises OperatorError;
+whether to try again is the caller's affair.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from evo.errors import OperatorError
+from evo.model import Individual, Prompt, Request
+from evo.ports import Llm
+from evo.randomness import draw_seed
+from operators.arguments import at_least, between, one_of
+from operators.parsing import between_tags, normalised
+from operators.templates import Variant, crossover_mutation, paraphrase, recombination
+from operators.worked_examples import Family
+
+TEMPERATURE = 0.5
+MAX_TOKENS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Paraphrase:
+    """Return the only parent, reworded with its meaning unchanged."""
+
+    name: ClassVar[str] = "paraphrase"
+
+    temperature: float = TEMPERATURE
+    max_tokens: int = MAX_TOKENS
+
+    def __post_init__(self) -> None:
+        between(self.name, "temperature", self.temperature, 0, 2)
+        at_least(self.name, "max_tokens", self.max_tokens, 1)
+
+    async def __call__(self, parents: Sequence[Individual], llm: Llm, rng: np.random.Generator) -> Prompt:
+        """Return the child. Raises OperatorError when the reply is unusable or a copy."""
+        (base,) = parents
+        request = Request.user(
+            paraphrase(base.prompt.text),
+            temperature=self.temperature,
+            max_tokens=self.max_tokens,
+            seed=draw_seed(rng),
+        )
+        return await _written(llm, request, base, parents)
+
+
+@dataclass(frozen=True, slots=True)
+class CrossoverMutation:
+    """Return a crossover of two parents (base, mate), mutated in the same call (the genetic algorithm's operator).
+
+    ``example`` names the worked example shown; it should be of another task family than the task.
+    """
+
+    name: ClassVar[str] = "crossover-mutation"
+
+    temperature: float = TEMPERATURE
+    max_tokens: int = MAX_TOKENS
+    example: Family = "simplification"
+
+    def __post_init__(self) -> None:
+        between(self.name, "temperature", self.temperature, 0, 2)
+        at_least(self.name, "max_tokens", self.max_tokens, 1)
+        one_of(self.name, "example", self.example, Family)
+
+    async def __call__(self, parents: Sequence[Individual], llm: Llm, rng: np.random.Generator) -> Prompt:
+        """Return the child. Raises OperatorError when the reply is unusable or a copy."""
+        base, mate = parents
+        request = Request.user(
+            crossover_mutation(base.prompt.text, mate.prompt.text, self.example),
+            temperature=self.temperature,
+            max_tokens=self.max_tokens,
+            seed=draw_seed(rng),
+        )
+        return await _written(llm, request, base, parents)
+
+
+@dataclass(frozen=True, slots=True)
+class DifferentialRecombination:
+    """Return the base recombined with what differs between two donors (differential evolution's operator).
+
+    Parents: donor1, donor2, best, base; with variant v2 (no best prompt) donor1, donor2, base. Variant v3 mutates the
+    two donors as wholes instead of only their differing parts. The paper found v1 the best of the three.
+    """
+
+    name: ClassVar[str] = "differential"
+
+    variant: Variant = "v1"
+    temperature: float = TEMPERATURE
+    max_tokens: int = MAX_TOKENS
+    example: Family = "simplification"
+
+    def __post_init__(self) -> None:
+        between(self.name, "temperature", self.temperature, 0, 2)
+        at_least(self.name, "max_tokens", self.max_tokens, 1)
+        one_of(self.name, "example", self.example, Family)
+        one_of(self.name, "variant", self.variant, Variant)
+
+    async def __call__(self, parents: Sequence[Individual], llm: Llm, rng: np.random.Generator) -> Prompt:
+        """Return the child. Raises OperatorError when the reply is unusable or a copy."""
+        first, second, *best, base = (parent.prompt.text for parent in parents)
+        if len(best) != (0 if self.variant == "v2" else 1):
+            raise ValueError(f"expected donor1, donor2, best (not for v2) and base, got {len(parents)} parents")
+        request = Request.user(
+            recombination((first, second), best[0] if best else None, base, self.example, self.variant),
+            temperature=self.temperature,
+            max_tokens=self.max_tokens,
+            seed=draw_seed(rng),
+        )
+        return await _written(llm, request, parents[-1], parents)
+
+
+async def _written(llm: Llm, request: Request, base: Individual, parents: Sequence[Individual]) -> Prompt:
+    """Return ``base`` with the text the model wrote, unless it is a parent's."""
+    completion = await llm.complete(request)
+    text = between_tags(completion.text)
+    refuse_copy(text, parents)
+    return base.prompt.with_text(text)
+
+
+def refuse_copy(text: str, parents: Sequence[Individual]) -> None:
+    """Return nothing. Raises OperatorError when ``text`` is, but for case and white space, that of a parent."""
+    for parent in parents:
+        if normalised(text) == normalised(parent.prompt.text):
+            raise OperatorError(f"expected a new prompt, got a copy of parent {parent.number}; try again")

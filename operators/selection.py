@@ -1,0 +1,71 @@
+"""Who breeds and who lives. Ties never depend on order of arrival: shorter prompt first, then older (`by_fitness`)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from evo.model import Individual, Prompt, by_fitness
+from operators.deap_selection import deap_roulette, deap_tournament, entrants
+
+
+def roulette(individuals: Sequence[Individual], k: int, rng: np.random.Generator) -> tuple[Individual, ...]:
+    """Return ``k`` draws with replacement, each with probability fitness / sum of fitness.
+
+    No evidence (NaN) counts as 0; when nobody has more than 0 all are equally likely.
+    """
+    if not any(_chance(individual) for individual in individuals):
+        return tuple(individuals[i] for i in rng.integers(0, len(individuals), size=k))
+    field = sorted(individuals, key=by_fitness)
+    drawn = deap_roulette(entrants(field, lambda individual: (_chance(individual),)), k, rng)
+    last = [individual for individual in field if _chance(individual)][-1]
+    return (*drawn, *(last,) * (k - len(drawn)))
+
+
+def tournament(individuals: Sequence[Individual], size: int, rng: np.random.Generator) -> Individual:
+    """Return the best of ``size`` individuals drawn with replacement (DEAP's tournament)."""
+    return deap_tournament(entrants(sorted(individuals, key=by_fitness), _rank), size, rng)
+
+
+def duel(individuals: Sequence[Individual], rng: np.random.Generator) -> Individual:
+    """Return the better of two different individuals (EvoPrompt's tournament: drawn without replacement)."""
+    places = rng.choice(len(individuals), size=min(2, len(individuals)), replace=False)
+    return min((individuals[int(place)] for place in places), key=by_fitness)
+
+
+def random_parents(
+    pool: Sequence[Individual], rng: np.random.Generator, *, distinct: bool = False
+) -> tuple[Individual, Individual]:
+    """Return the individuals of two different places of ``pool``, which may hold the same prompt.
+
+    With ``distinct`` the two have different prompts, as long as the pool has two. A pool of one gives it twice.
+    """
+    first = int(rng.integers(len(pool)))
+    mates = [place for place in range(len(pool)) if place != first]
+    if distinct:
+        mates = [place for place in mates if pool[place].prompt != pool[first].prompt]
+    second = mates[int(rng.integers(len(mates)))] if mates else first
+    return pool[first], pool[second]
+
+
+def best(individuals: Iterable[Individual], n: int) -> tuple[Individual, ...]:
+    """Return the ``n`` fittest, best first; of several with the same prompt only the fittest, ties the oldest.
+
+    Individuals whose birth failed are left out. The result does not depend on the order of ``individuals``, nor on
+    whether they come at once or are added to the result one by one.
+    """
+    chosen: dict[Prompt, Individual] = {}
+    for individual in sorted((i for i in individuals if i.ok), key=by_fitness):
+        chosen.setdefault(individual.prompt, individual)
+    return tuple(chosen.values())[:n]
+
+
+def _chance(individual: Individual) -> float:
+    return 0.0 if math.isnan(individual.fitness) else individual.fitness
+
+
+def _rank(individual: Individual) -> tuple[float, ...]:
+    """Return the sort key of `by_fitness` turned round: higher is better."""
+    return tuple(-part for part in by_fitness(individual))

@@ -1,0 +1,173 @@
+"""What the tests of operators and methods share: individuals by hand, a scripted model, and a small driver."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from evo.errors import OperatorError
+from evo.model import FAILED, Brief, Completion, Evaluation, Individual, Outcome, Prompt, Request
+from evo.ports import Price, Proposal
+from evo.randomness import child_rng
+
+GOOD_WORDS = ("exactly", "label", "careful", "tone", "writer", "meaning", "decide", "single")
+SEEDS = (
+    "Classify the text and give one label.",
+    "What is the tone of this text?",
+    "Please be careful and read the text.",
+    "Say what the writer thinks.",
+    "Find the meaning of the text below.",
+    "Is the text good or bad? You decide.",
+    "Answer the question about the text.",
+    "Reply with a single word.",
+    "Do the task exactly as asked.",
+    "Look at the following passage.",
+    "Tell me about the sentence.",
+    "Give an answer.",
+)
+
+
+def brief(count: int = 12, **more: Any) -> Brief:
+    """Return a classification's brief with ``count`` seeds."""
+    return Brief("Sort texts.", tuple(Prompt.of(seed) for seed in SEEDS[:count]), **{"labels": ("good", "bad"), **more})
+
+
+def individual(number: int, text: str, score: float = 0.5, **more: Any) -> Individual:
+    """Return a living individual with one score."""
+    evaluation = Evaluation.of([Outcome(0, score)])
+    return Individual(number, Prompt.of(text), **{"operator": "seed", "evaluation": evaluation, **more})
+
+
+def failed(number: int) -> Individual:
+    """Return a failed birth as the loop makes it: without any prompt."""
+    return Individual(number, Prompt(()), "seed", status=FAILED, note="no tag")
+
+
+def fitness(prompt: Prompt) -> float:
+    """Return the share of good words in the prompt."""
+    words = set(re.findall(r"\w+", prompt.text.casefold()))
+    return sum(word in words for word in GOOD_WORDS) / len(GOOD_WORDS)
+
+
+@dataclass
+class ScriptedLlm:
+    """A model that replies by a function of the request and remembers what it was asked."""
+
+    reply: Callable[[Request], str]
+    requests: list[Request] = field(default_factory=list)
+    identity: str = "scripted"
+    can_choose: bool = False
+    price: Price | None = None
+
+    async def complete(self, request: Request) -> Completion:
+        self.requests.append(request)
+        return Completion(self.reply(request), 1, 1)
+
+    async def aclose(self) -> None:
+        return None
+
+
+def recombined(request: Request) -> str:
+    """Return a reply whose prompt is made of words of the prompts in the request, and sometimes a new one."""
+    rng = np.random.default_rng(request.seed)
+    asked = re.split(r"Now do the same|New version", request.text)
+    shown = asked[1] if request.text.rstrip().endswith(("Step 1.", "over:")) else asked[0]
+    prompts = re.findall(r"^(?:Prompt \d[^:]*|Basic prompt|Instruction): (.*)$", shown, re.MULTILINE)
+    words = sorted({word for prompt in prompts for word in prompt.rstrip(".?").split()})
+    chosen = [word for word in words if rng.random() < 0.7] or words[:1]
+    extra = [GOOD_WORDS[rng.integers(len(GOOD_WORDS))]] if rng.random() < 0.3 else []
+    return f"Step 1. I mix.\nStep 2. <prompt>{' '.join([*chosen, *extra])}.</prompt>"
+
+
+@dataclass
+class Driven:
+    """A finished drive: final state, every individual, and the steps taken."""
+
+    state: Any
+    individuals: list[Individual]
+    steps: list[tuple[str, int]]
+    best_by_birth: list[float]
+
+
+def drive(
+    method: Any,
+    task: Brief,
+    births: int,
+    *,
+    reply: Callable[[Request], str] = recombined,
+    shuffle: int | None = None,
+    fails: Callable[[int], bool] = lambda number: False,
+    slots: int = 6,
+    seed: int = 1,
+) -> Driven:
+    """Run a method as the loop would: fill the slots, tell results, in order of asking or shuffled."""
+    driven = Driven(method.start(task), [], [], [])
+    llm = ScriptedLlm(reply)
+    order = np.random.default_rng(shuffle)
+    pending: dict[int, Proposal] = {}
+    number = 0
+    room = min(slots, method.in_flight or slots)
+    while len(driven.individuals) < births:
+        while len(pending) < room:
+            proposal, state = method.ask(driven.state, number, child_rng(seed, "ask", number))
+            if proposal is None:
+                break
+            driven.state, pending[number] = state, proposal
+            driven.steps.append(("asked", number))
+            number += 1
+        if not pending:
+            break
+        place = 0 if shuffle is None else int(order.integers(len(pending)))
+        turn = list(pending)[place]
+        born = failed(turn) if fails(turn) else give_birth(turn, pending[turn], llm, seed)
+        del pending[turn]
+        driven.state = method.tell(driven.state, born)
+        driven.steps.append(("told", turn))
+        driven.individuals.append(born)
+        driven.best_by_birth.append(max((i.fitness for i in driven.individuals if i.ok), default=0.0))
+    return driven
+
+
+def give_birth(number: int, proposal: Proposal, llm: ScriptedLlm, seed: int) -> Individual:
+    """Return the individual a proposal leads to, after at most three tries."""
+    for attempt in range(3):
+        try:
+            prompt = asyncio.run(call(proposal, llm, child_rng(seed, "operator", number, attempt)))
+        except OperatorError:
+            continue
+        born = individual(number, prompt.text, fitness(prompt), operator=proposal.operator.name)
+        return Individual(**{**_fields(born), "parents": proposal.edges, "generation": proposal.generation})
+    return failed(number)
+
+
+async def call(proposal: Proposal, llm: ScriptedLlm, rng: np.random.Generator) -> Prompt:
+    """Return what the proposal's operator writes."""
+    return await proposal.operator(proposal.parents, llm, rng)
+
+
+def ask_all(method: Any, state: Any, first: int, limit: int = 100) -> tuple[list[Proposal], Any]:
+    """Return every birth the method asks for before it waits, numbered from ``first``."""
+    proposals: list[Proposal] = []
+    while len(proposals) < limit:
+        number = first + len(proposals)
+        proposal, state = method.ask(state, number, child_rng(7, "ask", number))
+        if proposal is None:
+            break
+        proposals.append(proposal)
+    return proposals, state
+
+
+def tell_all(method: Any, state: Any, individuals: Sequence[Individual]) -> Any:
+    """Return the state after telling everyone."""
+    for one in individuals:
+        state = method.tell(state, one)
+    return state
+
+
+def _fields(born: Individual) -> dict[str, Any]:
+    return {name: getattr(born, name) for name in born.__slots__}
