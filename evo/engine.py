@@ -128,7 +128,8 @@ def _records(rows: Any) -> Iterable[Any]:
     if isinstance(rows, Sequence):
         return rows
     # pyarrow tables and pandas frames each have their own word for a list of dicts
-    return rows.to_pylist() if isinstance(rows, pa.Table) else rows.to_dict("records")
+    found: Iterable[Any] = rows.to_pylist() if isinstance(rows, pa.Table) else rows.to_dict("records")
+    return found
 
 
 def _with_default_budget(settings: RunSettings) -> RunSettings:

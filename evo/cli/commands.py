@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
+from typing import TypeAlias
 
 from evo.cli import catalog, reading, running
 from evo.cli.text import safe
 from evo.errors import BudgetExhausted, ConfigError, EvoError, Interrupted
 
 DONE, FAILED, USAGE, NOTHING_SCORED, STOPPED = 0, 1, 2, 3, 130
+_Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 _EPILOG = """\
 start here:
   evo run examples/messages.yaml          evolve a prompt on a small local model
@@ -66,15 +67,13 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, action: object, text: str
-) -> argparse.ArgumentParser:
+def _add(commands: _Commands, name: str, action: object, text: str) -> argparse.ArgumentParser:
     parser = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
     parser.set_defaults(action=action)
     return parser
 
 
-def _running(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _running(commands: _Commands) -> None:
     run = _add(commands, "run", running.run, "evolve a prompt as a YAML file says")
     run.add_argument("config", help="the YAML file")
     run.add_argument("--yes", action="store_true", help="do not ask before spending without a cap on calls or money")
@@ -90,7 +89,7 @@ def _running(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         parser.add_argument("--json", action="store_true", help="print the result as one JSON document")
 
 
-def _reading(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _reading(commands: _Commands) -> None:
     best = _add(commands, "best", reading.best, "print the best prompt of a run")
     best.add_argument("-k", type=int, default=1, help="print the K best by dev score")
     show = _add(commands, "show", reading.show, "show how a run stands: islands, operators, failures, cost")
@@ -102,15 +101,10 @@ def _reading(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     lineage.add_argument("--all", action="store_true", help="every ancestor, not only the line of fittest parents")
 
 
-def _catalog(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _catalog(commands: _Commands) -> None:
     methods = _add(commands, "methods", catalog.methods, "list search methods and their arguments")
     models = _add(commands, "models", catalog.models, "list local models, or fetch one")
     models.add_argument("pull", nargs="?", choices=["pull"], help="fetch a model")
     models.add_argument("name", nargs="?", help="such as smollm2-135m")
     for parser in (methods, models):
         parser.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
-
-
-def print_json(document: object) -> None:
-    """Print one JSON document."""
-    print(json.dumps(document, indent=2, ensure_ascii=False))

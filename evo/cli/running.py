@@ -91,7 +91,7 @@ def _stopping(stop: Callable[[], None], console: Console) -> Iterator[None]:
     """Turn the first Ctrl-C or SIGTERM into a clean stop, and the second into an immediate end."""
     asked = False
 
-    def on_signal(number: int, frame: Any) -> None:
+    def on_signal(_number: int, _frame: Any) -> None:
         nonlocal asked
         if asked:
             os._exit(130)

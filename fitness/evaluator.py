@@ -1,0 +1,133 @@
+"""From a prompt and example numbers to outcomes: ask the model, have the reply scored, keep failures as data."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+from evo.errors import BudgetExhausted, ConfigError, Interrupted, LlmError
+from evo.model import Completion, Evaluation, Example, Outcome, Prompt
+from evo.ports import Llm
+from fitness.scorers import Choice
+from fitness.tasks import RowTask
+
+T = TypeVar("T")
+
+Choices = tuple[str, ...]
+Priors = Mapping[Choices, tuple[float, ...] | LlmError]
+"""What each choice gets without an input, or why that could not be found out."""
+
+
+@dataclass(frozen=True, slots=True)
+class RowEvaluator:
+    """Scores prompts on a task's rows with one model.
+
+    All rows asked for are under way at once: the model's wrappers limit how many calls really are. ``temperature``
+    and ``max_tokens`` are those of a written answer; likelihoods need neither. Raises ConfigError when the scorer
+    insists on likelihoods and the model gives none.
+    """
+
+    task: RowTask
+    llm: Llm
+    temperature: float = 0.0
+    max_tokens: int = 64
+
+    def __post_init__(self) -> None:
+        scorer = self.task.scorer
+        if isinstance(scorer, Choice) and scorer.by == "likelihood" and not self.llm.can_choose:
+            raise ConfigError(
+                f"scorer choice, by: likelihood, needs a model that gives log-likelihoods, but {self.llm.identity} "
+                "does not; use by: auto, or a local model"
+            )
+
+    async def evaluate(self, prompt: Prompt, examples: Sequence[int]) -> Evaluation:
+        """Return one outcome for each example.
+
+        A call or a scorer that fails gives an outcome without a score. Raises LlmError when it is fatal,
+        BudgetExhausted and Interrupted; the rows still under way are cancelled then.
+        """
+        rows = [self.task.example(number) for number in examples]
+        priors = await self._priors(prompt, rows)
+        identity = self.llm.identity
+        return Evaluation.of(await _together([self._row(prompt, row, identity, priors) for row in rows]))
+
+    async def _row(self, prompt: Prompt, example: Example, identity: str, priors: Priors) -> Outcome:
+        prior = priors.get(example.choices)
+        if isinstance(prior, LlmError):
+            return Outcome(example.number, None, error=f"prior: {prior}")
+        request = self.task.request(
+            prompt,
+            example.number,
+            temperature=self.temperature,
+            max_tokens=self.max_tokens,
+            choose=self._chooses(example),
+        )
+        call = request.key(identity)
+        try:
+            completion = await self.llm.complete(request)
+        except LlmError as error:
+            if error.fatal:
+                raise
+            return Outcome(example.number, None, error=str(error), call=call)
+        return await self._scored(_above(completion, prior), example, call)
+
+    async def _scored(self, completion: Completion, example: Example, call: str) -> Outcome:
+        outcome = Outcome(
+            example.number,
+            None,
+            tokens=completion.tokens,
+            cost_usd=completion.cost_usd,
+            latency_s=completion.latency_s,
+            call=call,
+        )
+        try:
+            score = await self.task.scorer(completion, example)
+        except (BudgetExhausted, Interrupted):
+            raise
+        except Exception as error:  # scorers are the user's code: a crash is this row's, not the run's
+            if isinstance(error, LlmError) and error.fatal:
+                raise
+            return replace(outcome, error=f"scorer: {type(error).__name__}: {error}")
+        return replace(outcome, score=score.value, answer=score.answer, reason=score.reason, parsed=score.parsed)
+
+    async def _priors(self, prompt: Prompt, examples: Sequence[Example]) -> Priors:
+        scorer = self.task.scorer
+        if not (isinstance(scorer, Choice) and scorer.normalise == "prior"):
+            return {}
+        sets = list(dict.fromkeys(example.choices for example in examples if self._chooses(example)))
+        found = await _together([self._prior(prompt, choices) for choices in sets])
+        return dict(zip(sets, found, strict=True))
+
+    async def _prior(self, prompt: Prompt, choices: Choices) -> tuple[float, ...] | LlmError:
+        try:
+            completion = await self.llm.complete(self.task.blank_request(prompt, choices))
+        except LlmError as error:
+            if error.fatal:
+                raise
+            return error
+        return completion.logprobs
+
+    def _chooses(self, example: Example) -> bool:
+        return bool(example.choices) and self.llm.can_choose and self.task.scorer.wants_choices
+
+
+async def _together(work: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
+    """Return all results in order; when one raises, the others are cancelled and awaited before it is passed on."""
+    tasks = [asyncio.ensure_future(one) for one in work]
+    try:
+        return await asyncio.gather(*tasks)
+    except BaseException:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        raise
+
+
+def _above(completion: Completion, prior: tuple[float, ...] | None) -> Completion:
+    """Return the completion with each choice's log-likelihood counted from its prior."""
+    if prior is None or len(prior) != len(completion.logprobs):
+        return completion
+    above = tuple(value - base for value, base in zip(completion.logprobs, prior, strict=True))
+    return replace(completion, logprobs=above)
