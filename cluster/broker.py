@@ -44,7 +44,7 @@ class Broker:
         self.ledger = CallLedger(self.account, self.store.cache, self.store.journal)
         self.phase = "search"
         self.failure: EvoError | None = None
-        self._workers = workers
+        self._workers, self._concurrency = workers, settings.concurrency
         self._jobs = JobQueue()
         self._islands: dict[int, IslandStatus] = {}
         self._offers: dict[int, tuple[Individual, ...]] = {}
@@ -161,7 +161,8 @@ class Broker:
             elapsed_s=self.account.elapsed_s,
             left_s=self.account.left_s,
             spent=self.account.spent,
-            in_flight=self.ledger.in_flight,
+            # Calls are admitted a little ahead; no more than the slots are on their way at once.
+            in_flight=min(self.ledger.in_flight, self._concurrency),
             recalled=tally.recalled,
             shared=tally.shared,
             failed=tally.failed,

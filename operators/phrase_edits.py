@@ -17,6 +17,7 @@ from operators.phrase_bank import ANSWER_CUES, FRAGMENTS, INPUT_CUES, STEPS, fra
 from operators.phrases import Level, Phrase, free, join
 
 T = TypeVar("T")
+_MARKS = ",;:.!?"
 Phrases = tuple[Phrase, ...]
 
 
@@ -33,10 +34,7 @@ def delete(phrases: Phrases, material: Material, rng: np.random.Generator) -> Ph
     """Return the phrases without one."""
     del material
     places = free(phrases)
-    if len(places) < 2:
-        return None
-    place = draw(places, rng)
-    return _without(phrases, place)
+    return _without(phrases, places[int(rng.integers(len(places)))]) if len(places) > 1 else None
 
 
 def swap(phrases: Phrases, material: Material, rng: np.random.Generator) -> Phrases | None:
@@ -97,24 +95,36 @@ def _bare(text: str) -> str:
     return f" {' '.join(words)} "
 
 
-def _without(phrases: Phrases, place: int | None) -> Phrases | None:
-    if place is None:
-        return None
-    left = [*phrases[:place], *phrases[place + 1 :]]
-    if place < len(left):
-        left[place] = replace(
-            left[place], gap=max(phrases[place].gap, left[place].gap, key=lambda gap: gap.count("\n"))
-        )
-    return tuple(left)
+def _without(phrases: Phrases, place: int) -> Phrases:
+    """Return the phrases without one; the mark that closed a sentence, and a line break, stay."""
+    before, gone, after = list(phrases[:place]), phrases[place], list(phrases[place + 1 :])
+    if gone.ends_sentence and before and not before[-1].locked and not before[-1].ends_sentence:
+        before[-1] = _marked(before[-1], _mark(gone.text))
+    if after:
+        after[0] = replace(after[0], gap=max(gone.gap, after[0].gap, key=lambda gap: gap.count("\n")))
+    return (*before, *after)
 
 
 def _replaced(phrases: Phrases, place: int | None, text: str | None) -> Phrases | None:
-    """Return the phrases with another text in one place; the punctuation that closed it stays."""
+    """Return the phrases with another text in one place, closed by a mark that suits the place."""
     if place is None or text is None:
         return None
-    closing = re.search(r"[,;:.!?]*$", phrases[place].text)
-    mark = closing.group() if closing and not re.search(r"[,;:.!?]$", text) else ""
-    return (*phrases[:place], replace(phrases[place], text=text + mark), *phrases[place + 1 :])
+    old, new = phrases[place], replace(phrases[place], text=text)
+    both_end = old.ends_sentence and new.ends_sentence
+    last_without_mark = place == len(phrases) - 1 and not _mark(old.text)
+    if not both_end and not last_without_mark:
+        new = _marked(new, _mark(old.text))
+    return (*phrases[:place], new, *phrases[place + 1 :])
+
+
+def _mark(text: str) -> str:
+    """Return the punctuation at the end."""
+    return text[len(text.rstrip(_MARKS)) :]
+
+
+def _marked(phrase: Phrase, mark: str) -> Phrase:
+    """Return the phrase with another mark at its end."""
+    return replace(phrase, text=phrase.text.rstrip(_MARKS) + mark)
 
 
 def _other_sentence(phrases: Phrases, labels: tuple[str, ...], rng: np.random.Generator) -> Phrases | None:
@@ -146,22 +156,27 @@ def _other_word(phrases: Phrases, labels: tuple[str, ...], rng: np.random.Genera
 def _inserted(phrases: Phrases, text: str, rng: np.random.Generator) -> Phrases | None:
     """Return the phrases with a new one: a sentence between sentences, anything else anywhere."""
     new = Phrase(text)
-    places = list(range(len(phrases) + 1))
-    if new.ends_sentence:
-        places = [p for p in places if p in (0, len(phrases)) or phrases[p - 1].ends_sentence]
-        places = [p for p in places if p == 0 or not phrases[p - 1].text.endswith(":")]
-    place = draw(places, rng)
-    if place is None:
-        return None
-    before = _closed(phrases[:place]) if new.ends_sentence else phrases[:place]
-    return (*before, new, *phrases[place:])
+    if not new.ends_sentence or text[0].islower():
+        return _with_fragment(phrases, new, int(rng.integers(len(phrases) + 1)))
+    places = [p for p in range(len(phrases) + 1) if p in (0, len(phrases)) or phrases[p - 1].ends_sentence]
+    place = draw([p for p in places if p == 0 or not phrases[p - 1].text.endswith(":")], rng)
+    return None if place is None else (*_closed(phrases[:place]), new, *phrases[place:])
+
+
+def _with_fragment(phrases: Phrases, new: Phrase, place: int) -> Phrases:
+    """Return the phrases with a fragment, which takes over the mark of the phrase it comes after."""
+    if place == 0 or phrases[place - 1].locked or not phrases[place - 1].ends_sentence:
+        return (*phrases[:place], new, *phrases[place:])
+    before = phrases[place - 1]
+    pair = _marked(before, ""), _marked(new, _mark(before.text))
+    return (*phrases[: place - 1], *pair, *phrases[place:])
 
 
 def _closed(phrases: Phrases) -> Phrases:
     """Return the phrases with a full stop at the end where there is no mark."""
     if not phrases or phrases[-1].locked or phrases[-1].ends_sentence:
         return phrases
-    return (*phrases[:-1], replace(phrases[-1], text=phrases[-1].text.rstrip(",;") + "."))
+    return (*phrases[:-1], _marked(phrases[-1], "."))
 
 
 def _with_cue(phrases: Phrases, rng: np.random.Generator) -> Phrases | None:

@@ -35,7 +35,11 @@ def test_a_request_ends_where_the_model_goes_on_with_step_one() -> None:
 @pytest.mark.parametrize("family", ["simplification", "sentiment"])
 def test_variants_have_their_steps_each_worked_out_once(variant, steps, best, family) -> None:  # type: ignore[no-untyped-def]
     text = recombination(("a", "b"), "c" if best else None, "d", family, variant)
-    instructions, work, own = text.split("An example of the work")[0], text.split("An example")[1], text.split("Now do")[1]
+    instructions, work, own = (
+        text.split("An example of the work")[0],
+        text.split("An example")[1],
+        text.split("Now do")[1],
+    )
     for step in range(1, steps + 1):
         assert f"\nStep {step}. " in instructions
         assert f"\nStep {step}. " in work

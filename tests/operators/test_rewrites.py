@@ -62,7 +62,9 @@ async def test_differential_recombination_shows_parents_in_their_roles() -> None
     llm = ScriptedLlm(lambda request: "<prompt>Something new.</prompt>")
     await DifferentialRecombination()([ONE, TWO, THREE, FOUR], llm, np.random.default_rng(0))
     own = llm.requests[0].text.split("Now do the same")[1]
-    assert "Prompt 1: Prompt number a.\nPrompt 2: Prompt number b.\nPrompt 3, the best so far: Prompt number c.\n" in own
+    assert (
+        "Prompt 1: Prompt number a.\nPrompt 2: Prompt number b.\nPrompt 3, the best so far: Prompt number c.\n" in own
+    )
     assert "Basic prompt: Prompt number d.\n" in own
     with pytest.raises(ValueError, match="got 3 parents"):
         await DifferentialRecombination()([ONE, TWO, FOUR], llm, np.random.default_rng(0))
