@@ -18,14 +18,14 @@ from evo.model import Evaluation, Individual, island_of
 from evo.randomness import child_rng
 from evo.replay import History, history_of
 from evo.schema import evaluation_rows
-from evo.verdict import finalists, verdict
+from evo.verdict import finalists, test_scores, verdict
 
 WATCH_S = 0.25
 GRACE_S = 10.0
 """How long calls under way may take to end after a stop."""
 RESTARTS = 5
 """How often one worker or island is started again before the run gives up."""
-FINAL_BLOCK = 32
+FINAL_BLOCK = 64
 """Test rows given to both finalists at a time, so that whatever is affordable is paired."""
 
 
@@ -73,6 +73,8 @@ async def sail(order: Commission, fleet: Fleet, workers: int, stop: asyncio.Even
             helper.cancel()
         await broker.close()
         await asyncio.wait(crew, timeout=GRACE_S)
+        for member in crew:
+            member.cancel()
         await fleet.close()
         await asyncio.gather(*crew, *helpers, return_exceptions=True)
 
@@ -104,16 +106,18 @@ async def _finish(order: Commission, broker: AnyBroker) -> None:
     """Test the finalists once, side by side, and write the result."""
     chosen = finalists(order.path)
     await broker.enter_final()
-    rows = order.task.examples("test")
     sides = chosen.distinct
+    tested = [set(test_scores(order.path, side.number)) for side in sides]
+    rows = [row for row in order.task.examples("test") if not all(row in seen for seen in tested)]
     count = await broker.affordable(len(sides) * len(rows)) // len(sides)
+    status = "done" if count == len(rows) else "budget"
     for start in range(0, count, FINAL_BLOCK):
         try:
             await _test(order, broker, sides, rows[start : min(count, start + FINAL_BLOCK)])
         except BudgetExhausted:
-            break  # what could be paid for is tested, and its number is part of the result
+            status = "budget"  # what could be paid for is tested, and its number is part of the result
+            break
     snapshot = await broker.snapshot()
-    status = "done" if count == len(rows) else "budget"
     result = verdict(
         order.path,
         chosen,

@@ -45,6 +45,7 @@ class JobQueue:
 
     def __init__(self) -> None:
         self._count = 0
+        self._closed = False
         self._queue: deque[Job] = deque()
         self._waiting: deque[asyncio.Future[Job | None]] = deque()
         self._answers: dict[int, asyncio.Future[Any]] = {}
@@ -65,6 +66,8 @@ class JobQueue:
     async def take(self, worker: int) -> Job | None:
         """Return the next job as soon as there is one; None: there will be no more."""
         job: Job | None
+        if self._closed:
+            return None
         if self._queue:
             job = self._queue.popleft()
         else:
@@ -95,7 +98,8 @@ class JobQueue:
         return desk
 
     def close(self) -> None:
-        """Tell every waiting worker that there is no more work."""
+        """Send every worker home as soon as it asks for work."""
+        self._closed = True
         for waiter in self._waiting:
             if not waiter.done():
                 waiter.set_result(None)

@@ -50,24 +50,27 @@ class RayFleet:
         import ray
 
         self.lost: tuple[type[Exception], ...] = (ray.exceptions.RayActorError, ray.exceptions.RaySystemError)
-        self._order = ray.put(order)
-        self._cpus = _cpus()
-        self._local = any(model.name.startswith("local/") for model in order.models)
-        self._hosts: dict[int, Any] = {}
-        self._actors: list[Any] = []
         self._path, self._settings = order.path, order.settings
+        self._order = ray.put(order)
+        self._islands = len(order.settings.archipelago)
+        # An in-process model computes on the worker's own core; a remote one leaves the core free.
+        self._worker_cpus = int(any(model.name.startswith("local/") for model in order.models))
+        self._workers: dict[int, Any] = {}
+        self._hosts: list[Any] = []
         self._broker: Any = None
 
     async def open(self, workers: int) -> RemoteBroker:
-        """See `Fleet`."""
+        """See `Fleet`. Every process starts at once: on two cores each takes seconds."""
         import ray
 
         # The broker writes the run's folder, so it must live where the driver does.
         here = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(
             ray.get_runtime_context().get_node_id(), soft=False
         )
-        actor = ray.remote(BrokerActor).options(num_cpus=0, max_concurrency=AT_ONCE, scheduling_strategy=here)
-        self._broker = actor.remote()
+        self._broker = _actor(BrokerActor, max_concurrency=AT_ONCE, scheduling_strategy=here)
+        self._workers = {number: self._new_worker() for number in range(workers)}
+        hosts = min(self._islands, HOSTS_PER_CORE * _cpus())
+        self._hosts = [_actor(IslandHost, max_restarts=-1, max_concurrency=AT_ONCE) for _ in range(hosts)]
         error = await self._broker.open.remote(self._path, self._settings, workers)
         if error is not None:
             raise error
@@ -75,34 +78,38 @@ class RayFleet:
 
     def worker(self, number: int, plan: WorkerPlan) -> Awaitable[None]:
         """See `Fleet`."""
-        import ray
-
-        kind: Any = ray.remote(WorkerActor)
-        actor = kind.options(num_cpus=int(self._local), scheduling_strategy="SPREAD").remote()
-        self._actors.append(actor)
-        return _awaited(actor.run.remote(number, plan, self._broker))
+        actor = self._workers.pop(number, None) or self._new_worker()
+        return _awaited(actor, actor.run.remote(number, plan, self._broker))
 
     def island(self, number: int, shore: Shore, history: History) -> Awaitable[tuple[Individual, ...]]:
         """See `Fleet`."""
-        import ray
-
-        place = number % (HOSTS_PER_CORE * self._cpus)
-        if place not in self._hosts:
-            host = ray.remote(IslandHost).options(num_cpus=0, max_restarts=-1, max_concurrency=AT_ONCE)
-            self._hosts[place] = host.remote()
-        return _awaited(self._hosts[place].run.remote(self._order, number, shore, history, self._broker))
+        host = self._hosts[number % len(self._hosts)]
+        return _awaited(host, host.run.remote(self._order, number, shore, history, self._broker))
 
     async def close(self) -> None:
         """See `Fleet`."""
         import ray
 
-        for actor in [*self._actors, *self._hosts.values(), self._broker]:
+        for actor in [*self._workers.values(), *self._hosts, self._broker]:
             if actor is not None:
                 ray.kill(actor)
 
+    def _new_worker(self) -> Any:
+        return _actor(WorkerActor, num_cpus=self._worker_cpus, scheduling_strategy="SPREAD")
 
-async def _awaited(reference: Any) -> Any:
-    return await reference
+
+def _actor(kind: Any, **options: Any) -> Any:
+    import ray
+
+    return ray.remote(kind).options(**{"num_cpus": 0, **options}).remote()
+
+
+async def _awaited(actor: Any, reference: Any) -> Any:
+    # Holds the handle: an actor ends when nobody does.
+    try:
+        return await reference
+    finally:
+        del actor
 
 
 async def run_on_ray(order: Commission, address: str | None, stop: asyncio.Event, watch: Watch) -> None:
@@ -139,6 +146,8 @@ def _connect(order: Commission, address: str | None) -> bool:
     options: dict[str, Any] = {} if address else {"include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES}
     if not address:
         options["num_cpus"] = os.cpu_count()
+    # In a thread other than the main one Ray warns that it leaves SIGTERM alone, which is what we want.
+    logging.getLogger("ray").setLevel(logging.ERROR)
     try:
         ray.init(
             address=address or "local",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -89,7 +89,7 @@ class Accounted:
             try:
                 async with self.slots:
                     sending.attempts += 1
-                    sending.answer = await self.inner.complete(request)
+                    sending.answer = _whole(await self.inner.complete(request))
             except LlmError as failure:
                 sending.error = str(failure)
                 if not failure.transient or sending.attempts >= self.attempts:
@@ -112,10 +112,16 @@ class Accounted:
 
 def admission_of(request: Request, identity: str, price: Price | None) -> Admission:
     """Return what a request asks of the budget: a bound on tokens, as a token is at least a byte, and its price."""
-    prompt = sum(len(content.encode()) for _, content in request.messages) + TEMPLATE_TOKENS
-    output = sum(len(choice.encode()) for choice in request.choices) or request.max_tokens
+    prompt = sum(len(content.encode("utf-8", "surrogatepass")) for _, content in request.messages) + TEMPLATE_TOKENS
+    output = sum(len(choice.encode("utf-8", "surrogatepass")) for choice in request.choices) or request.max_tokens
     usd = None if price is None else price.cost(prompt, output)
     return Admission(request.key(identity), prompt + output, usd)
+
+
+def _whole(answer: Completion) -> Completion:
+    # JSON may carry halves of surrogate pairs, which UTF-8, files and terminals cannot.
+    text = answer.text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return answer if text == answer.text else replace(answer, text=text)
 
 
 def pause_s(attempt: int, retry_after_s: float | None, rng: np.random.Generator) -> float:

@@ -9,10 +9,12 @@ from __future__ import annotations
 import contextlib
 import json
 import sqlite3
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 
+from evo.errors import EvoError
 from evo.model import Completion
 
 _TABLES = """
@@ -21,17 +23,33 @@ CREATE TABLE IF NOT EXISTS uses (run TEXT, key TEXT, PRIMARY KEY (run, key)) WIT
 """
 
 
+OPEN_TRIES, OPEN_WAIT_S = 50, 0.1
+"""SQLite does not wait by itself while another process that opens the file sets its mode."""
+
+
 class AnswerCache:
-    """Answers by key, and which of them this run has already counted against its budget."""
+    """Answers by key, and which of them this run has already counted against its budget.
+
+    Raises EvoError when the file cannot be used; one that is damaged is set aside, and a new one begun.
+    """
 
     def __init__(self, path: Path, run: str) -> None:
         self._run = run
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            self._db = self._connect(path)
-        except sqlite3.DatabaseError:
-            path.replace(path.with_suffix(".damaged"))
-            self._db = self._connect(path)
+        self._db = self._opened(path)
+
+    def _opened(self, path: Path) -> sqlite3.Connection:
+        for attempt in range(OPEN_TRIES):
+            try:
+                return self._connect(path)
+            except sqlite3.OperationalError as error:
+                # Busy, read-only or full, but not damaged: others may be at work in it.
+                if "locked" not in str(error) or attempt == OPEN_TRIES - 1:
+                    raise EvoError(f"cannot use {path}: {error}; mend that, or set cache: false") from error
+                time.sleep(OPEN_WAIT_S)
+            except sqlite3.DatabaseError:
+                path.replace(path.with_suffix(".damaged"))
+        raise EvoError(f"cannot make {path}; name another storage, or set cache: false")
 
     @staticmethod
     def _connect(path: Path) -> sqlite3.Connection:

@@ -49,19 +49,25 @@ class Journal:
         """Add rows to tables in one transaction; raises OSError when the disk refuses, with nothing half-written."""
         for row in rows.get("events", ()):
             row.setdefault("attempt", self.attempt)  # type: ignore[attr-defined]
-        line = json.dumps({t: r for t, r in rows.items() if r}, ensure_ascii=True).encode() + b"\n"
-        end = self._file.tell()
-        try:
-            self._file.write(line)
-        except OSError:
-            self._file.truncate(end)
-            raise
+        # A model may answer with unpaired surrogates, which neither UTF-8 nor Arrow can hold: they become "?".
+        text = json.dumps({t: r for t, r in rows.items() if r}, ensure_ascii=False)
+        self._write(text.encode("utf-8", "replace") + b"\n")
         self._rows += sum(map(len, rows.values()))
         if self._rows >= self._seal_rows or time.monotonic() - self._opened >= self._age():
             self._rotate()
 
+    def _write(self, line: bytes) -> None:
+        end = self._file.tell()
+        try:
+            # A disk about to be full takes a part of the line before it refuses the rest.
+            while line:
+                line = line[self._file.write(line) :]
+        except OSError:
+            self._file.truncate(end)
+            raise
+
     def close(self) -> None:
-        """Seal what is open."""
+        """Seal what is open. Raises OSError when a journal could not be sealed; its rows stay readable in it."""
         self._stop_sync.set()
         self._syncer.join()
         self._rotate(reopen=False)
@@ -86,7 +92,7 @@ class Journal:
         if reopen:
             self._open(self._number + 1)
         full.close()
-        self._sealing = [s for s in self._sealing if not s.done() or s.result() is not None]
+        self._sealing = [s for s in self._sealing if not s.done() or s.exception() is not None]
         self._sealing.append(self._sealer.submit(seal, self.folder, path))
 
     def _sync_regularly(self) -> None:
@@ -168,13 +174,15 @@ def read_table(folder: Path, table: str, columns: Sequence[str] | None = None) -
 
 
 def _pieces(folder: Path, table: str, schema: pa.Schema, journals: Sequence[Path]) -> list[pa.Table]:
-    tails = []
+    tails = {}
     for journal in journals:
         rows = [row for transaction in read_journal(journal) for row in transaction.get(table, ())]
-        tails.append((journal.stem.rpartition("-")[2], rows))
-    parts = {p.stem.rpartition("-")[2]: p for p in sorted((folder / table).glob("part-*.parquet"))}
-    pieces = [pq.read_table(part, columns=schema.names, partitioning=None).cast(schema) for part in parts.values()]
-    for number, rows in tails:
-        if rows and number not in parts:
-            pieces.append(pa.Table.from_pylist(rows, schema=schema))
+        tails[journal.stem.rpartition("-")[2]] = rows
+    parts = {p.stem.rpartition("-")[2]: p for p in (folder / table).glob("part-*.parquet")}
+    pieces = []
+    for number in sorted({*tails, *parts}):
+        if number in parts:
+            pieces.append(pq.read_table(parts[number], columns=schema.names, partitioning=None).cast(schema))
+        elif tails[number]:
+            pieces.append(pa.Table.from_pylist(tails[number], schema=schema))
     return pieces

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from evo.budget import Account, Usage
 from evo.cache import AnswerCache
@@ -29,6 +29,15 @@ class Tally:
     task_calls: int = 0
 
 
+@dataclass(slots=True)
+class _Flight:
+    """A call under way: what is reserved for its present attempt, and how many attempts failed before."""
+
+    wanted: Usage
+    landed: asyncio.Future[None]
+    failed: int = 0
+
+
 class CallLedger:
     """The run's `Ledger`. Lives in one event loop; whoever owns it calls `stop` to end admission."""
 
@@ -37,7 +46,7 @@ class CallLedger:
         self.tally = Tally()
         self._cache = cache
         self._journal = journal
-        self._flying: dict[str, tuple[Usage, asyncio.Future[None]]] = {}
+        self._flying: dict[str, _Flight] = {}
         self._settled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._stopped: Exception | None = None
 
@@ -53,16 +62,16 @@ class CallLedger:
 
     def try_admit(self, admission: Admission) -> Completion | asyncio.Future[None] | None:
         """Return the known answer; None: reserved, send it; or a future: try again when it is done."""
+        self._refuse_if_stopped()
         known = self._cache.get(admission.key)
         if known is not None:
             return self._recall(admission.key, *known)
-        self._refuse_if_stopped()
         flight = self._flying.get(admission.key)
         if flight is not None:
-            return flight[1]
+            return flight.landed
         if not self._reserve(admission):
             return self._settled
-        self._flying[admission.key] = (_most(admission), asyncio.get_running_loop().create_future())
+        self._flying[admission.key] = _Flight(_most(admission), asyncio.get_running_loop().create_future())
         return None
 
     async def admit(self, admission: Admission) -> Completion | None:
@@ -73,12 +82,16 @@ class CallLedger:
 
     async def again(self, admission: Admission) -> None:
         """See `evo.ports.Ledger.again`."""
+        flight = self._flying[admission.key]
+        # The failed attempt is spent and holds nothing any more: else such calls could wait for one another.
+        self.account.settle(flight.wanted, Usage(1))
+        flight.wanted, flight.failed = Usage(), flight.failed + 1
+        self._wake()
         self._refuse_if_stopped()
         while not self._reserve(admission):
             await asyncio.shield(self._settled)
             self._refuse_if_stopped()
-        wanted, future = self._flying[admission.key]
-        self._flying[admission.key] = (wanted + _most(admission), future)
+        flight.wanted = _most(admission)
 
     async def settle(self, receipt: Receipt) -> None:
         """See `evo.ports.Ledger.settle`."""
@@ -92,43 +105,51 @@ class CallLedger:
         self._cache.put((r.key, r.completion) for r in receipts if r.completion is not None)
         for receipt in receipts:
             self._count(receipt)
-            wanted, future = self._flying.pop(receipt.key, (Usage(), None))
-            self.account.settle(wanted, _used(receipt))
-            if future is not None and not future.done():
-                future.set_result(None)
+            self._land(receipt.key, _used(receipt))
         self._wake()
 
     def abandon(self, keys: Sequence[str]) -> None:
         """Free the reservations of calls whose worker was lost."""
         for key in keys:
-            wanted, future = self._flying.pop(key, (Usage(), None))
-            self.account.settle(wanted, Usage())
-            if future is not None and not future.done():
-                future.set_result(None)
+            self._land(key, Usage())
         self._wake()
 
-    def _recall(self, key: str, completion: Completion, used: bool) -> Completion:
+    def _land(self, key: str, used: Usage) -> None:
+        flight = self._flying.pop(key, None)
+        if flight is None:
+            self.account.settle(Usage(), used)
+            return
+        self.account.settle(flight.wanted, replace(used, calls=max(0, used.calls - flight.failed)))
+        if not flight.landed.done():
+            flight.landed.set_result(None)
+
+    def _recall(self, key: str, completion: Completion, used: bool) -> Completion | asyncio.Future[None]:
         if used:
             self.tally.shared += 1
             return completion
         # Another run paid for it. It counts here as if sent, save its price, so that a run's course
         # does not depend on what the cache happens to hold.
-        free = Completion(completion.text, completion.prompt_tokens, completion.output_tokens, 0.0)
-        if self.account.refusal(_usage(free)):
-            self._refuse_if_stopped()
-            raise BudgetExhausted(self.account.refusal(_usage(free)))
+        usage = Usage(1, completion.tokens, 0.0)
+        if not self._fits(usage):
+            return self._settled
         receipt = Receipt(key, "", "recalled", None, time.time(), completion)
         self._journal.append({"calls": [call_row(receipt, recalled=True)]})
         self._cache.put([(key, completion)])
-        self.account.settle(Usage(), _usage(free))
+        self.account.settle(Usage(), usage)
         self.tally.recalled += 1
         return completion
 
     def _reserve(self, admission: Admission) -> bool:
         wanted = _most(admission)
+        fits = self._fits(wanted)
+        if fits:
+            self.account.reserve(wanted)
+        return fits
+
+    def _fits(self, wanted: Usage) -> bool:
+        """Whether an amount fits now; not yet, as long as calls under way may leave room. Raises BudgetExhausted."""
         refusal = self.account.refusal(wanted)
         if not refusal:
-            self.account.reserve(wanted)
             return True
         hopeless = self.account.refusal(wanted, waiting=True)
         if hopeless or not self._flying:
@@ -159,10 +180,6 @@ def interrupted() -> Interrupted:
 
 def _most(admission: Admission) -> Usage:
     return Usage(1, admission.tokens, admission.usd)
-
-
-def _usage(completion: Completion) -> Usage:
-    return Usage(1, completion.tokens, completion.cost_usd)
 
 
 def _used(receipt: Receipt) -> Usage:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Generic, Protocol, TypeVar
 
 from evo.errors import BudgetExhausted, Interrupted, LlmError, OperatorError
-from evo.model import FAILED, Evaluation, Individual, Prompt, individual_number, sequence_of
+from evo.model import FAILED, NO_PROMPT, Evaluation, Individual, Prompt, individual_number, sequence_of
 from evo.ports import Llm, Method, Proposal, Racing, Task
 from evo.randomness import child_rng
 from evo.replay import History
@@ -184,7 +184,7 @@ async def _give_birth(ground: Ground[S], life: Life[S], world: World, number: in
     prompt, note = await _breed(ground, world, number, proposal)
     newborn = Individual(
         number=number,
-        prompt=prompt or Prompt(()),
+        prompt=prompt or NO_PROMPT,
         operator=proposal.operator.name,
         parents=proposal.edges,
         generation=proposal.generation,
@@ -234,6 +234,7 @@ def _welcome(ground: Ground[S], life: Life[S], individual: Individual) -> None:
 
 
 async def _migrate(ground: Ground[S], life: Life[S], world: World) -> None:
+    await _flush(ground, life, world)  # who is offered must be in the log before any copy of it
     for migrant in await world.exchange(ground.method.population(life.state), life.told):
         texts = {individual.prompt.text for individual in ground.method.population(life.state)}
         accepted = migrant.prompt.text not in texts

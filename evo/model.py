@@ -16,6 +16,7 @@ __all__ = [
     "DUPLICATE",
     "FAILED",
     "INSTRUCTION",
+    "NO_PROMPT",
     "OK",
     "Brief",
     "Budget",
@@ -92,6 +93,10 @@ class Prompt:
         if any(key == name for key, _ in self.parts):
             return Prompt(tuple((key, text if key == name else old) for key, old in self.parts))
         return Prompt((*self.parts, (name, text)))
+
+
+NO_PROMPT = Prompt(())
+"""What a failed birth has."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from evo.journal import read_table
-from evo.model import Completion, Evaluation, Individual, Outcome, Prompt
+from evo.model import NO_PROMPT, Completion, Evaluation, Individual, Outcome, Prompt
 
 Rows = Mapping[str, pa.Table]
 
@@ -50,7 +50,7 @@ def read_individuals(
         seen = [outcome_of(o) for o in outcomes.get(row["id"], ()) if o["split"] == split]
         yield Individual(
             number=row["id"],
-            prompt=texts[row["prompt"]],
+            prompt=texts[row["prompt"]] if row["prompt"] != NO_PROMPT.hash else NO_PROMPT,
             operator=row["operator"],
             parents=tuple((edge["parent"], edge["role"]) for edge in parents.get(row["id"], ())),
             generation=row["generation"],

@@ -40,6 +40,7 @@ class Gain:
     high: float
     n: int
     p_value: float
+    confidence: float
     significant: bool
 
 

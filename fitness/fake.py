@@ -98,7 +98,12 @@ class FakeLlm:
         for name in self._settings.options:
             if name not in known:
                 raise ConfigError(f"{self._settings.name}: {unknown('option', name, known)}")
-        self._options = FakeOptions(**self._settings.options)
+        try:
+            self._options = FakeOptions(**self._settings.options)
+        except TypeError as error:
+            raise ConfigError(
+                f"{self._settings.name}: an option is of the wrong type ({error}); see FakeOptions"
+            ) from error
         self._attempts: dict[str, int] = {}
 
     @property

@@ -22,11 +22,11 @@ ANSWER_LINE = re.compile(
     r"^\W{0,20}(?:the\s|my\s)?(?:final\s)?answer\b\W{0,20}(?:is\b\W{0,20})?(.+)$", re.IGNORECASE | re.MULTILINE
 )
 NEGATION = re.compile(
-    r"\b(?:no|not|never|neither|nor|non|cannot|without|hardly|\w+n't)\b"
-    r"(?:[^\w.,;:!?\n]+\w+){0,2}[^\w.,;:!?\n]*$",
+    r"\b(?:no\b(?:[^\w.,;:!?\n]+\w+)?|(?:not|never|neither|nor|non|cannot|without|hardly|\w+n't)\b"
+    r"(?:[^\w.,;:!?\n]+\w+){0,3})[^\w.,;:!?\n]*$",
     re.IGNORECASE,
 )
-"""A negation at most two words before the end, in the same clause."""
+"""A negation at most three words before the end, in the same clause."""
 
 
 def plain(text: str) -> str:
@@ -48,18 +48,19 @@ def tidy(text: str) -> str:
 
 
 def number_in(text: str) -> float | None:
-    """Return the number after the last ``####``, else the last number in the text; None when there is none.
+    """Return the first number after the last ``####``, else the last number in the text; None without a number.
 
     Thousands separators, signs, decimals, currency signs and exponents are understood.
     """
     text = plain(text)
-    for part in (text.rpartition("####")[2], text):
-        found = list(NUMBER.finditer(part))
-        if found:
-            last = found[-1]
-            sign = -1.0 if "-" in (last["sign"], last["minus"]) else 1.0
-            return sign * float(last["digits"].replace(",", "") + (last["power"] or ""))
-    return None
+    _, mark, tail = text.rpartition("####")
+    found = NUMBER.search(tail) if mark else None
+    if found is None:
+        found = next(reversed(list(NUMBER.finditer(text))), None)
+    if found is None:
+        return None
+    sign = -1.0 if "-" in (found["sign"], found["minus"]) else 1.0
+    return sign * float(found["digits"].replace(",", "") + (found["power"] or ""))
 
 
 def has_words(text: str, words: str, ignore_case: bool) -> bool:

@@ -105,13 +105,16 @@ class EvoPromptGa:
         return replace(state, brood=Brood(self.size), pool=pool)
 
     def _pair(self, state: Generations, rng: np.random.Generator) -> tuple[Individual, Individual]:
-        if self.parents != "tournament":
-            return random_parents(state.pool, rng, distinct=self.distinct_parents)
-        first = duel(state.pool, rng)
-        others = (
-            [other for other in state.pool if other.prompt != first.prompt] if self.distinct_parents else state.pool
-        )
-        return first, duel(others or state.pool, rng)
+        """Return two parents of different places; of different prompts where that is asked for and possible."""
+        if self.parents == "tournament":
+            first, second = duel(state.pool, rng), duel(state.pool, rng)
+        else:
+            first, second = random_parents(state.pool, rng)
+        if self.distinct_parents and first.prompt == second.prompt:
+            others = [other for other in state.pool if other.prompt != first.prompt]
+            others = others or [other for other in state.living if other.prompt != first.prompt]
+            second = others[int(rng.integers(len(others)))] if others else second
+        return first, second
 
     def _survivors(self, state: Generations) -> tuple[Individual, ...]:
         """Return the next population: of everyone, or with ``std`` of children and the places they left alone."""

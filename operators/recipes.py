@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
+from evo.errors import ConfigError
 from evo.model import Individual, by_fitness
-from evo.ports import Proposal
+from evo.plugins import build, names, unknown
+from evo.ports import Operator, Proposal
+from evo.settings import NamedSettings
 from operators.edits import OPERATIONS, Edit, PhraseCrossover
 from operators.rewrites import CrossoverMutation, DifferentialRecombination, Paraphrase
 from operators.selection import tournament
@@ -91,3 +95,19 @@ RECIPES: Mapping[str, tuple[Recipe, int]] = {
     "differential": (differential, 3),
 }
 """Recipe and number of living it needs, by operator name."""
+
+
+@lru_cache
+def recipe_for(name: str) -> tuple[Recipe, int]:
+    """Return an operator's recipe and the number of living it needs; a plugin's operator gets one parent.
+
+    Raises:
+        ConfigError: No such operator is known, or it cannot be made without arguments.
+    """
+    if name in RECIPES:
+        return RECIPES[name]
+    known = {*RECIPES, *names("evo.operators")}
+    if ":" not in name and name not in known:
+        raise ConfigError(unknown("operator", name, known))
+    operator: Operator = build("evo.operators", NamedSettings(name=name))
+    return lambda stock, rng: Proposal(operator, (stock.parent(rng),), ("base",)), 1

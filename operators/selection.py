@@ -35,19 +35,12 @@ def duel(individuals: Sequence[Individual], rng: np.random.Generator) -> Individ
     return min((individuals[int(place)] for place in places), key=by_fitness)
 
 
-def random_parents(
-    pool: Sequence[Individual], rng: np.random.Generator, *, distinct: bool = False
-) -> tuple[Individual, Individual]:
-    """Return the individuals of two different places of ``pool``, which may hold the same prompt.
-
-    With ``distinct`` the two have different prompts, as long as the pool has two. A pool of one gives it twice.
-    """
-    first = int(rng.integers(len(pool)))
-    mates = [place for place in range(len(pool)) if place != first]
-    if distinct:
-        mates = [place for place in mates if pool[place].prompt != pool[first].prompt]
-    second = mates[int(rng.integers(len(mates)))] if mates else first
-    return pool[first], pool[second]
+def random_parents(pool: Sequence[Individual], rng: np.random.Generator) -> tuple[Individual, Individual]:
+    """Return the individuals of two different places of ``pool``; a pool of one gives it twice."""
+    if len(pool) == 1:
+        return pool[0], pool[0]
+    first, second = rng.choice(len(pool), size=2, replace=False)
+    return pool[int(first)], pool[int(second)]
 
 
 def best(individuals: Iterable[Individual], n: int) -> tuple[Individual, ...]:

@@ -20,7 +20,7 @@ from evo.model import Brief, Individual, Prompt
 from evo.ports import Proposal
 from operators.arguments import at_least, between
 from operators.initialisation import require_living
-from operators.recipes import RECIPES, Stock
+from operators.recipes import Stock, recipe_for
 from operators.rewrites import MAX_TOKENS
 from operators.seeds import Seed
 from operators.selection import best
@@ -74,8 +74,8 @@ class SteadyState:
     Args:
         size: Most members.
         tournament: How many compete to become a parent, drawn with replacement.
-        operators: Weight of each operator: edit, phrase-crossover, paraphrase, crossover-mutation, differential. While
-            too few live for all of them, edit stands in.
+        operators: Weight of each operator: edit, phrase-crossover, paraphrase, crossover-mutation, differential, or
+            a plugin's, which is given one parent. While too few live for any of them, edit stands in.
         in_flight: Most births under way at once; more of them breed from staler parents.
         temperature: Of the operator model.
         max_tokens: Most tokens of one reply of the operator model.
@@ -94,10 +94,8 @@ class SteadyState:
         for name in ("size", "tournament", "in_flight", "max_tokens"):
             at_least(NAME, name, getattr(self, name), 1)
         between(NAME, "temperature", self.temperature, 0, 2)
-        unknown = sorted(set(self.weights) - set(RECIPES))
-        if unknown:
-            raise ConfigError(f"{NAME} expects operators out of {', '.join(RECIPES)}, got {unknown}; use these names")
         for name, weight in self.weights.items():
+            recipe_for(name)
             between(NAME, f"the weight of {name}", weight, 0, 1e6)
         if not any(self.weights.values()):
             raise ConfigError(f"{NAME} expects an operator with a weight above 0, got {self.weights}; raise one")
@@ -127,10 +125,11 @@ class SteadyState:
         if not state.living and state.pending:
             return None, state
         require_living(state.living, 1)
-        recipe, _ = RECIPES[self._drawn(state, rng)]
+        name = self._drawn(state, rng)
+        recipe, _ = recipe_for(name)
         proposal = recipe(self._stock(state), rng)
         base = proposal.parents[proposal.roles.index("base")]
-        return proposal, replace(state, pending=(*state.pending, Birth(number, proposal.operator.name, base)))
+        return proposal, replace(state, pending=(*state.pending, Birth(number, name, base)))
 
     def tell(self, state: Steady, individual: Individual) -> Steady:
         """Return the state that knows this individual: it lives if it is new and better than the worst."""
@@ -161,7 +160,7 @@ class SteadyState:
         """Return an operator's name, drawn by weight and credit among those with enough living to take part."""
         weights = self.weights
         chances = {credit.operator: weights[credit.operator] * credit.factor for credit in state.credits}
-        able = {name: chance for name, chance in chances.items() if RECIPES[name][1] <= len(state.living)}
+        able = {name: chance for name, chance in chances.items() if recipe_for(name)[1] <= len(state.living)}
         chances = able if any(able.values()) else {"edit": 1.0}
         shares = np.array(list(chances.values()))
         return list(chances)[int(rng.choice(len(shares), p=shares / shares.sum()))]

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from operators.templates import crossover_mutation, keep_line, paraphrase, recombination
@@ -33,7 +35,7 @@ def test_a_request_ends_where_the_model_goes_on_with_step_one() -> None:
 
 @pytest.mark.parametrize(("variant", "steps", "best"), [("v1", 4, True), ("v2", 3, False), ("v3", 3, True)])
 @pytest.mark.parametrize("family", ["simplification", "sentiment"])
-def test_variants_have_their_steps_each_worked_out_once(variant, steps, best, family) -> None:  # type: ignore[no-untyped-def]
+def test_variants_have_their_steps_each_worked_out_once(variant: Any, steps: Any, best: Any, family: Any) -> None:
     text = recombination(("a", "b"), "c" if best else None, "d", family, variant)
     instructions, work, own = (
         text.split("An example of the work")[0],
@@ -47,6 +49,8 @@ def test_variants_have_their_steps_each_worked_out_once(variant, steps, best, fa
     assert ("Prompt 3, the best so far:" in own) is best
     assert ("List what differs" in text) is (variant != "v3")
     assert work.count("<prompt>") == 1
+    final = DIFFERENCE[family]["crossed" if best else "crossed_without_best"]
+    assert f"Step {steps}. <prompt>{final}</prompt>\n" in work
     assert "$" not in text
 
 

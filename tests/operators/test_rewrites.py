@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from functools import partial
+from typing import Any
+
 import numpy as np
 import pytest
 from breeding import ScriptedLlm, individual
@@ -20,7 +23,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("operator", "parents"), CASES)
-async def test_an_operator_calls_the_model_once_and_shows_it_every_parent(operator, parents) -> None:  # type: ignore[no-untyped-def]
+async def test_an_operator_calls_the_model_once_and_shows_it_every_parent(operator: Any, parents: Any) -> None:
     llm = ScriptedLlm(lambda request: "<prompt>Something new.</prompt>")
     child = await operator(parents, llm, np.random.default_rng(3))
     assert child == Prompt.of("Something new.")
@@ -35,9 +38,10 @@ async def test_an_operator_calls_the_model_once_and_shows_it_every_parent(operat
 
 
 @pytest.mark.parametrize(("operator", "parents"), CASES)
-async def test_a_copy_of_any_parent_is_refused(operator, parents) -> None:  # type: ignore[no-untyped-def]
+async def test_a_copy_of_any_parent_is_refused(operator: Any, parents: Any) -> None:
     for parent in parents:
-        llm = ScriptedLlm(lambda request, text=parent.prompt.text: f"<prompt>{text.upper()}</prompt>")
+        shouted = f"<prompt>{parent.prompt.text.upper()}</prompt>"
+        llm = ScriptedLlm(partial(lambda reply, request: reply, shouted))
         with pytest.raises(OperatorError, match=f"copy of parent {parent.number}"):
             await operator(parents, llm, np.random.default_rng(0))
 

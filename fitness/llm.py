@@ -1,0 +1,242 @@
+"""Models behind a provider's API, through LiteLLM. The one file that imports litellm.
+
+A call is sent once: repeating, pacing and remembering are the callers' wrappers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import logging
+import os
+import time
+import warnings
+from typing import Any
+from urllib.parse import urlsplit
+
+from evo.errors import ConfigError, LlmError
+from evo.model import Completion, Request, digest
+from evo.ports import Price
+from evo.settings import ModelSettings
+from fitness.provider_errors import as_llm_error
+
+_QUIET = {
+    "LITELLM_LOCAL_MODEL_COST_MAP": "True",  # the price list it ships, not one fetched on import
+    "LITELLM_LOCAL_ANTHROPIC_BETA_HEADERS": "True",  # likewise
+    "LITELLM_MODE": "PRODUCTION",  # else it reads a .env file from wherever it is started
+}
+_SAMPLING = frozenset({"temperature", "max_tokens", "seed", "stop", "top_p"})
+_OURS = _SAMPLING | {"model", "messages", "n", "stream", "timeout", "api_base"}
+_NO_KEY = "none"
+_CLOSING_S = 0.05
+"""Closed sockets are only let go of by later turns of the event loop."""
+_calls: set[object] = set()
+"""Calls under way in this process, whichever model they are for: they share LiteLLM's connections."""
+
+
+class LiteLlm:
+    """A model by its LiteLLM name (``openai/gpt-5-mini``, ``ollama/llama3.2``), one request to the provider a call.
+
+    ``can_choose`` is False: chat APIs tell the likelihood of the tokens the model wrote itself, and of a few rivals
+    of each, not of a text given to them; a label that is not among those would have no number.
+
+    Options are passed on to ``litellm.acompletion``; parameters the provider does not know are dropped. Importing
+    litellm takes seconds, on first construction. Raises ConfigError for a name LiteLLM cannot place, for a missing
+    key, and for an option that the settings already carry.
+    """
+
+    def __init__(self, settings: ModelSettings) -> None:
+        self._settings = settings
+        _refuse_reserved(settings)
+        self._litellm = _quiet_litellm()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # its lazy imports warn of its own types
+            _provider(self._litellm, settings)
+            self._key = _key(self._litellm, settings)
+            self._price = _price(self._litellm, settings)
+            self._errors = _errors()
+
+    @property
+    def identity(self) -> str:
+        """The model's name, its endpoint and the options passed on."""
+        place = f"@{self._settings.api_base}" if self._settings.api_base else ""
+        options = f"#{digest(dict(self._settings.options))[:12]}" if self._settings.options else ""
+        return f"{self._settings.name}{place}{options}"
+
+    @property
+    def can_choose(self) -> bool:
+        """False: see the class."""
+        return False
+
+    @property
+    def price(self) -> Price | None:
+        """The settings' price, else LiteLLM's list price; None for models not listed and for private endpoints."""
+        return self._price
+
+    async def complete(self, request: Request) -> Completion:
+        """Send one request once. Raises LlmError with what the provider said, secrets removed."""
+        if request.choices:
+            raise LlmError(f"{self._settings.name} cannot tell the likelihood of choices; ask it for text")
+        started = time.perf_counter()
+        call = object()
+        _calls.add(call)
+        try:
+            reply = await asyncio.wait_for(
+                self._litellm.acompletion(**self._arguments(request)), self._settings.timeout_s
+            )
+        except self._errors as error:
+            raise as_llm_error(error, self._settings, self._key) from None
+        finally:
+            _calls.discard(call)
+        return self._read(reply, time.perf_counter() - started)
+
+    async def aclose(self) -> None:
+        """Close LiteLLM's connections, unless another model of this process is using them; later calls open new."""
+        if not _calls:
+            await _close_connections(self._litellm)
+
+    def _arguments(self, request: Request) -> dict[str, Any]:
+        settings = self._settings
+        given: dict[str, Any] = {
+            "seed": request.seed,
+            "top_p": request.top_p,
+            "stop": list(request.stop) or None,
+            "api_base": settings.api_base,
+            "api_key": self._key,
+        }
+        return {
+            "drop_params": True,
+            **settings.options,
+            **{name: value for name, value in given.items() if value is not None},
+            "model": settings.name,
+            "messages": [{"role": role, "content": content} for role, content in request.messages],
+            "temperature": request.temperature,
+            "max_tokens": request.max_tokens,
+            "timeout": settings.timeout_s,
+            "max_retries": 0,
+            "num_retries": 0,
+        }
+
+    def _read(self, reply: Any, latency_s: float) -> Completion:
+        choices = getattr(reply, "choices", None) or []
+        text = (choices[0].message.content or "") if choices else ""
+        if not text.strip():
+            raise _empty(choices)
+        usage = getattr(reply, "usage", None)
+        prompt_tokens, output_tokens = _count(usage, "prompt_tokens"), _count(usage, "completion_tokens")
+        known = self._price is not None and prompt_tokens > 0
+        cost = self._price.cost(prompt_tokens, output_tokens) if self._price and known else None
+        return Completion(text, prompt_tokens, output_tokens, cost, latency_s)
+
+
+def _quiet_litellm() -> Any:
+    """Return litellm, imported without prints, log lines or network."""
+    for name, value in _QUIET.items():
+        os.environ.setdefault(name, value)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import litellm
+
+        litellm.ModelResponse()  # its types are built on first use, with warnings of their own
+    litellm.suppress_debug_info = True
+    litellm.telemetry = False
+    for name in ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    return litellm
+
+
+def _errors() -> tuple[type[Exception], ...]:
+    """Return what LiteLLM raises: its own are openai's, and some providers' code lets plain ones through."""
+    import httpx
+    import openai
+
+    plain = (OSError, asyncio.TimeoutError, ValueError, TypeError, LookupError, AttributeError)
+    return (openai.OpenAIError, httpx.HTTPError, *plain)
+
+
+def _refuse_reserved(settings: ModelSettings) -> None:
+    if "api_key" in settings.options:
+        raise ConfigError(
+            f"model {settings.name}: expected no key in the options, as they are recorded; put it in an environment "
+            "variable and name that: api_key_env: MY_KEY"
+        )
+    if taken := sorted(_OURS & set(settings.options)):
+        raise ConfigError(f"model {settings.name}: options hold {taken[0]}, which is set elsewhere; remove it there")
+
+
+def _provider(litellm: Any, settings: ModelSettings) -> None:
+    try:
+        litellm.get_llm_provider(model=settings.name, api_base=settings.api_base)
+    except litellm.exceptions.BadRequestError:
+        raise ConfigError(
+            f"expected a model name with its provider, got {settings.name!r}, which LiteLLM cannot place; write for "
+            "example openai/gpt-5-mini, anthropic/claude-sonnet-4-5, ollama/llama3.2, openai/NAME with an api_base "
+            "for any OpenAI-compatible server, or local/smollm2-135m"
+        ) from None
+
+
+def _key(litellm: Any, settings: ModelSettings) -> str | None:
+    """Return the key to send; None: LiteLLM finds the provider's own."""
+    if settings.api_key_env:
+        key = os.environ.get(settings.api_key_env, "").strip()
+        if not key:
+            raise ConfigError(f"environment variable {settings.api_key_env} is not set; it should hold the API key")
+        return key
+    wanted = litellm.validate_environment(settings.name)["missing_keys"]
+    missing = [name for name in wanted if name.endswith("_API_KEY")]
+    if not missing:
+        return None
+    if settings.api_base:
+        return _NO_KEY  # own servers mostly want none, but the client insists on some
+    if "mock_response" in settings.options:
+        return None
+    raise ConfigError(
+        f"{settings.name} needs an API key; set the environment variable {' or '.join(missing)}, or name another "
+        "with api_key_env"
+    )
+
+
+def _price(litellm: Any, settings: ModelSettings) -> Price | None:
+    if own := settings.price:
+        return Price(own.prompt_usd_per_million / 1e6, own.output_usd_per_million / 1e6)
+    if settings.api_base and _is_private(settings.api_base):
+        return None
+    try:
+        listed = litellm.get_model_info(settings.name)
+    except (litellm.exceptions.ModelNotMappedError, ValueError):
+        return None
+    entry = litellm.model_cost.get(listed["key"]) or {}
+    prompt, output = entry.get("input_cost_per_token"), entry.get("output_cost_per_token")
+    return None if prompt is None or output is None else Price(float(prompt), float(output))
+
+
+def _is_private(api_base: str) -> bool:
+    """Whether an endpoint is on this machine or network, where a public list price says nothing."""
+    host = urlsplit(api_base).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_private
+    except ValueError:
+        return host == "localhost" or "." not in host
+
+
+def _empty(choices: Any) -> LlmError:
+    reason = getattr(choices[0], "finish_reason", "") if choices else ""
+    if reason == "length":
+        return LlmError("the reply ended at max_tokens before any text; raise max_tokens")
+    if reason == "content_filter":
+        return LlmError("the provider's content filter held the reply back")
+    return LlmError("expected a reply with text, got an empty one", transient=True)
+
+
+def _count(usage: Any, name: str) -> int:
+    return int(getattr(usage, name, 0) or 0)
+
+
+async def _close_connections(litellm: Any) -> None:
+    """Close the cached clients and end LiteLLM's background task, neither of which it does by itself."""
+    from litellm.litellm_core_utils.logging_worker import GLOBAL_LOGGING_WORKER
+
+    await litellm.close_litellm_async_clients()
+    litellm.in_memory_llm_clients_cache.flush_cache()
+    await GLOBAL_LOGGING_WORKER.stop()
+    await asyncio.sleep(_CLOSING_S)

@@ -1,0 +1,195 @@
+from __future__ import annotations
+
+import asyncio
+
+import numpy as np
+import pytest
+from bank import bank
+
+import evo.accounting as module
+from evo.accounting import Accounted, admission_of, pause_s
+from evo.budget import Usage
+from evo.errors import BudgetExhausted, LlmError
+from evo.model import Completion, Request
+from evo.ports import Price
+
+ASK = Request.user("Is it?", max_tokens=5)
+
+
+def busy(**more: object) -> LlmError:
+    return LlmError("busy", transient=True, **more)
+
+
+@pytest.fixture
+def slept(monkeypatch) -> list[float]:
+    waits: list[float] = []
+    real = asyncio.sleep
+
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        await real(0)
+
+    monkeypatch.setattr(module.asyncio, "sleep", sleep)
+    return waits
+
+
+def failing(script, *errors: Exception):
+    left = list(errors)
+    return script(lambda request: left.pop(0) if left else "yes")
+
+
+def accounted(inner, opened, **more) -> Accounted:
+    return Accounted(inner, opened.ledger, asyncio.Semaphore(4), "task", 7, **more)
+
+
+async def test_a_passing_failure_is_sent_again_after_as_long_as_the_provider_asks(tmp_path, script, slept):
+    inner = failing(script, busy(retry_after_s=12.5), busy(), busy())
+    with bank(tmp_path / "run", calls=10) as opened:
+        assert (await accounted(inner, opened).complete(ASK)).text == "yes"
+        assert slept[0] == 12.5
+        assert 0.5 <= slept[1] <= 1.0
+        assert 1.0 <= slept[2] <= 2.0
+        (row,) = opened.calls()
+        assert (row["attempts"], row["error"], row["individual"], row["purpose"]) == (4, "", 7, "task")
+        assert opened.account.spent == Usage(4, 9, 0.0)
+        assert opened.account.reserved.calls == opened.account.reserved.tokens == 0
+
+
+async def test_a_lasting_failure_is_sent_once_and_recorded(tmp_path, script, slept):
+    inner = failing(script, LlmError("no such model"))
+    with bank(tmp_path / "run") as opened:
+        with pytest.raises(LlmError, match="no such model"):
+            await accounted(inner, opened).complete(ASK)
+        assert slept == []
+        (row,) = opened.calls()
+        assert (row["attempts"], row["error"], row["text"]) == (1, "no such model", None)
+        assert (await accounted(inner, opened).complete(ASK)).text == "yes"  # a failure is not an answer to remember
+
+
+@pytest.mark.parametrize("attempts", [1, 3])
+async def test_attempts_are_bound(tmp_path, script, slept, attempts):
+    inner = script(lambda request: busy())
+    with bank(tmp_path / "run") as opened:
+        with pytest.raises(LlmError, match="busy"):
+            await accounted(inner, opened, attempts=attempts).complete(ASK)
+        assert len(inner.requests) == attempts == len(slept) + 1
+        assert [row["attempts"] for row in opened.calls()] == [attempts]
+        assert opened.account.spent == Usage(attempts, 0, 0.0)
+
+
+async def test_a_retry_that_no_longer_fits_ends_with_the_budget_and_settles(tmp_path, script, slept):
+    inner = script(lambda request: busy())
+    with bank(tmp_path / "run", calls=2) as opened:
+        with pytest.raises(BudgetExhausted):
+            await asyncio.wait_for(accounted(inner, opened).complete(ASK), 10)
+        assert opened.account.spent == Usage(2, 0, 0.0)
+        assert opened.account.reserved.calls == opened.account.reserved.tokens == 0
+        assert [(row["attempts"], row["error"]) for row in opened.calls()] == [(2, "busy")]
+
+
+class Stuck:
+    identity, can_choose, price = "stuck", False, None
+
+    def __init__(self) -> None:
+        self.begun = asyncio.Event()
+
+    async def complete(self, request: Request) -> Completion:
+        self.begun.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def aclose(self) -> None: ...
+
+
+async def test_a_call_cancelled_on_its_way_is_settled_and_counted(tmp_path):
+    with bank(tmp_path / "run", calls=3) as opened:
+        stuck = Stuck()
+        call = asyncio.create_task(accounted(stuck, opened).complete(ASK))
+        await stuck.begun.wait()
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        assert opened.account.spent == Usage(1, 0, 0.0)
+        assert opened.account.reserved.calls == 0
+        assert [row["error"] for row in opened.calls()] == ["cancelled"]
+
+
+async def test_a_call_cancelled_before_it_got_a_slot_was_never_sent(tmp_path):
+    with bank(tmp_path / "run", calls=3) as opened:
+        stuck = Stuck()
+        llm = Accounted(stuck, opened.ledger, asyncio.Semaphore(0), "task")
+        call = asyncio.create_task(llm.complete(ASK))
+        await asyncio.sleep(0.01)
+        assert opened.account.reserved.calls == 1
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        assert not stuck.begun.is_set()
+        assert opened.account.spent.calls == opened.account.reserved.calls == 0
+        assert opened.calls() == []
+
+
+async def test_a_model_that_crashes_is_settled_too(tmp_path, script):
+    inner = script(lambda request: ZeroDivisionError("a bug in the model's client"))
+    with bank(tmp_path / "run", calls=1) as opened:
+        with pytest.raises(ZeroDivisionError):
+            await accounted(inner, opened).complete(ASK)
+        assert opened.ledger.in_flight == opened.account.reserved.calls == 0
+        assert opened.account.spent.calls == 1
+
+
+async def test_a_known_answer_is_not_sent_and_slots_bound_what_is(tmp_path, script):
+    inner, most, now = script(), 0, 0
+
+    class Counting:
+        identity, can_choose, price = "counting", False, Price(0.0, 0.0)
+
+        async def complete(self, request: Request) -> Completion:
+            nonlocal most, now
+            now += 1
+            most = max(most, now)
+            await asyncio.sleep(0.001)
+            now -= 1
+            return await inner.complete(request)
+
+        async def aclose(self) -> None: ...
+
+    with bank(tmp_path / "run") as opened:
+        llm = accounted(Counting(), opened)
+        asks = [Request.user(f"row {number % 20}") for number in range(60)]
+        await asyncio.gather(*(llm.complete(ask) for ask in asks))
+        assert len(inner.requests) == len({ask.text for ask in inner.requests}) == 20
+        assert most == 4
+
+
+async def test_an_answer_with_an_unpaired_surrogate_is_mended_before_anyone_sees_it(tmp_path, script):
+    inner = script(lambda request: "fine \ud83d\ude00 and broken \ud800")
+    with bank(tmp_path / "run") as opened:
+        reply = (await accounted(inner, opened).complete(ASK)).text
+        reply.encode()
+        assert reply.startswith("fine \N{GRINNING FACE} and broken ")
+        assert opened.calls()[0]["text"] == reply
+        assert (await accounted(inner, opened).complete(ASK)).text == reply
+
+
+@pytest.mark.parametrize("text", ["", "plain", "日本語", "\ud800"])
+def test_a_reservation_bounds_what_a_call_can_use(text):
+    asked = admission_of(Request.user(text, max_tokens=9), "m", Price(0.5, 2.0))
+    assert asked.tokens >= len(text.encode("utf-8", "surrogatepass")) + 9
+    assert asked.usd == pytest.approx((asked.tokens - 9) * 0.5 + 9 * 2.0)
+    assert admission_of(Request.user(text), "m", None).usd is None
+
+
+def test_choices_are_reserved_by_their_length():
+    few, many = (admission_of(Request.user("x", choices=c), "m", None).tokens for c in (("a", "b"), ("long one", "b")))
+    assert many - few == 7
+
+
+def test_pauses_grow_are_jittered_and_bounded():
+    rng = np.random.default_rng(0)
+    for attempt in range(1, 20):
+        ceiling = min(30.0, 0.5 * 2 ** (attempt - 1))
+        drawn = {pause_s(attempt, None, rng) for _ in range(20)}
+        assert all(ceiling / 2 <= pause <= ceiling for pause in drawn)
+        assert len(drawn) > 1
+    assert pause_s(1, 100.0, rng) == 100.0

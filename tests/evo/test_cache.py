@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import json
+import sqlite3
+import subprocess
+import sys
+
+import pytest
+from bank import answer
+
+from evo.cache import AnswerCache
+from evo.model import Completion
+
+
+@pytest.fixture
+def open_cache(tmp_path):
+    opened = []
+
+    def open_it(run: str = "run", name: str = "deep/answers.sqlite") -> AnswerCache:
+        opened.append(AnswerCache(tmp_path / name, run))
+        return opened[-1]
+
+    yield open_it
+    for cache in opened:
+        cache.close()
+
+
+def test_answers_survive_closing_whole(open_cache):
+    full = Completion("näh\x00 \u2028😀", 3, 2, 0.25, 1.5, (-0.1, -2.5), (1, 3))
+    unknown_price = Completion("", 1, 0, None)
+    cache = open_cache()
+    cache.put([("a", full), ("b", unknown_price)])
+    cache.close()
+    again = open_cache()
+    assert again.get("a") == (full, True)
+    assert again.get("b") == (unknown_price, True)
+    assert again.get("c") is None
+
+
+def test_each_run_counts_its_own_uses(open_cache):
+    one, two = open_cache("one"), open_cache("two")
+    one.put([("k", answer())])
+    assert two.get("k") == (answer(), False)
+    two.put([("k", answer())])
+    assert two.get("k") == (answer(), True)
+    one.forget_uses()
+    assert (one.get("k"), two.get("k")) == ((answer(), False), (answer(), True))
+
+
+def test_the_first_answer_stays(open_cache):
+    cache = open_cache()
+    cache.put([("k", answer("first"))])
+    cache.put([("k", answer("second")), ("other", answer())])
+    assert cache.get("k")[0].text == "first"
+    assert cache.get("other") is not None
+
+
+def test_a_put_that_fails_stores_nothing_of_it(open_cache):
+    cache = open_cache()
+    with pytest.raises(TypeError):
+        cache.put([("a", answer()), ("b", object())])
+    assert cache.get("a") is None
+    cache.put([("a", answer())])
+    assert cache.get("a") is not None
+
+
+@pytest.mark.parametrize("content", [b"no database " * 100, b"SQLite format 3\x00" + b"\xff" * 4000])
+def test_a_damaged_file_is_set_aside_and_the_run_goes_on(tmp_path, content):
+    path = tmp_path / "answers.sqlite"
+    path.write_bytes(content)
+    cache = AnswerCache(path, "run")
+    cache.put([("k", answer())])
+    assert cache.get("k") == (answer(), True)
+    cache.close()
+    assert (tmp_path / "answers.damaged").read_bytes() == content
+
+
+def test_a_file_that_is_only_busy_is_not_damaged(tmp_path, monkeypatch):
+    path = tmp_path / "answers.sqlite"
+    other = AnswerCache(path, "other")
+    other.put([("k", answer())])
+    real, tries = AnswerCache._connect, []
+
+    def busy(where):
+        tries.append(where)
+        if len(tries) < 3:
+            raise sqlite3.OperationalError("database is locked")
+        return real(where)
+
+    monkeypatch.setattr(AnswerCache, "_connect", staticmethod(busy))
+    mine = AnswerCache(path, "mine")
+    assert not path.with_suffix(".damaged").exists()
+    assert mine.get("k") == (answer(), False)
+    mine.close()
+    other.close()
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from evo.cache import AnswerCache
+from evo.model import Completion
+sys.stdin.readline()
+cache = AnswerCache(Path(sys.argv[1]), sys.argv[2])
+for number in range(150):
+    cache.put([(f"{number}", Completion(str(number), 1, 1, 0.0)), (f"{sys.argv[2]}-{number}", Completion("", 1, 1))])
+"""
+
+
+def test_processes_that_open_and_write_at_once_lose_nothing(tmp_path):
+    path = tmp_path / "answers.sqlite"
+    command = [sys.executable, "-c", WRITER, str(path)]
+    writers = [subprocess.Popen([*command, run], stdin=-1, stderr=-1, text=True) for run in "abc"]
+    for writer in writers:
+        writer.stdin.write("go\n")
+        writer.stdin.flush()
+    errors = [writer.communicate()[1] for writer in writers]
+    assert [writer.returncode for writer in writers] == [0, 0, 0], errors
+    assert not path.with_suffix(".damaged").exists()
+    with sqlite3.connect(path) as db:
+        assert db.execute("SELECT COUNT(*) FROM answers").fetchone() == (150 * 4,)
+        assert db.execute("SELECT run, COUNT(*) FROM uses GROUP BY run").fetchall() == [(run, 300) for run in "abc"]
+        assert json.loads(db.execute("SELECT answer FROM answers WHERE key = '7'").fetchone()[0])["text"] == "7"
+    db.close()

@@ -1,0 +1,238 @@
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+
+import numpy as np
+import pytest
+from bank import admission, answer, bank, receipt
+
+from evo.budget import Account, Usage
+from evo.errors import BudgetExhausted, EvoError, Interrupted
+from evo.model import Budget
+
+PATIENCE_S = 10
+CAPS = [{"calls": 200}, {"tokens": 9000}, {"usd": 0.4}, {"calls": 300, "tokens": 12000, "usd": 0.9}]
+
+
+async def use(bank, key: str, rng: np.random.Generator, log: Counter) -> str:
+    """Make one call as `Accounted` does, with random luck; return what became of it."""
+    want = admission(key, int(rng.integers(1, 200)), float(rng.random() / 100))
+    try:
+        if await bank.ledger.admit(want) is not None:
+            return "known"
+        attempts, paid = 1, None
+        try:
+            while True:
+                log[key] += 1
+                await asyncio.sleep(0 if rng.random() < 0.5 else rng.random() / 500)
+                if rng.random() < 0.75:
+                    used = int(rng.integers(1, want.tokens + 1))
+                    paid = answer(tokens=used, usd=want.usd * used / want.tokens)
+                    return "paid"
+                if attempts == 4:
+                    return "failed"
+                await bank.ledger.again(want)
+                attempts += 1
+        finally:
+            await bank.ledger.settle(receipt(key, paid, attempts=attempts))
+    except BudgetExhausted:
+        return "refused"
+
+
+@pytest.mark.parametrize("caps", CAPS, ids=str)
+@pytest.mark.parametrize("seed", [1, 2])
+async def test_512_calls_at_once_never_pass_a_cap_and_never_wait_for_ever(tmp_path, caps, seed):
+    rng, sent = np.random.default_rng(seed), Counter()
+    with bank(tmp_path / "run", **caps) as opened:
+        work = [use(opened, f"k{number % 400}", rng, sent) for number in range(512)]
+        fates = Counter(await asyncio.wait_for(asyncio.gather(*work), PATIENCE_S))
+        assert fates["refused"] > 0, "the caps were never met: nothing was tested"
+        assert fates["paid"] > 10
+        assert opened.account.reserved == Usage(0, 0, pytest.approx(0, abs=1e-9))
+        assert opened.ledger.in_flight == 0
+        rows = opened.calls()
+        assert opened.account.spent.calls == sum(row["attempts"] for row in rows) == sum(sent.values())
+        assert opened.account.spent.tokens == sum(
+            (row["prompt_tokens"] or 0) + (row["output_tokens"] or 0) for row in rows
+        )
+        assert opened.account.spent.usd == pytest.approx(sum(row["cost_usd"] or 0 for row in rows))
+        answered = [row["key"] for row in rows if row["text"] is not None]
+        assert len(answered) == len(set(answered)) == fates["paid"]
+
+
+async def test_the_same_call_asked_50_times_at_once_is_sent_once(tmp_path):
+    with bank(tmp_path / "run", calls=1) as opened:
+        asked = [asyncio.create_task(opened.ledger.admit(admission("k"))) for _ in range(50)]
+        await asyncio.sleep(0.01)
+        (leader,) = [task for task in asked if task.done()]
+        assert leader.result() is None
+        await opened.ledger.settle(receipt("k", answer("hello")))
+        others = await asyncio.wait_for(asyncio.gather(*(t for t in asked if t is not leader)), PATIENCE_S)
+        assert {other.text for other in others} == {"hello"}
+        assert len(opened.calls()) == opened.account.spent.calls == 1
+        assert opened.ledger.tally.shared == 49
+
+
+async def test_a_failed_flight_lets_the_next_one_go(tmp_path):
+    with bank(tmp_path / "run") as opened:
+        assert await opened.ledger.admit(admission("k")) is None
+        second = asyncio.create_task(opened.ledger.admit(admission("k")))
+        await asyncio.sleep(0)
+        assert not second.done()
+        await opened.ledger.settle(receipt("k", None, error="busy"))
+        assert await asyncio.wait_for(second, PATIENCE_S) is None
+        await opened.ledger.settle(receipt("k", answer()))
+        assert [row["error"] for row in opened.calls()] == ["busy", ""]
+
+
+async def test_a_waiter_that_is_cancelled_takes_nobody_with_it(tmp_path):
+    with bank(tmp_path / "run") as opened:
+        assert await opened.ledger.admit(admission("k")) is None
+        one, other = (asyncio.create_task(opened.ledger.admit(admission("k"))) for _ in range(2))
+        await asyncio.sleep(0)
+        one.cancel()
+        await asyncio.sleep(0)
+        await opened.ledger.settle(receipt("k", answer()))
+        assert (await asyncio.wait_for(other, PATIENCE_S)).text == "yes"
+
+
+async def test_a_call_that_was_never_sent_gives_its_reservation_back_and_leaves_no_row(tmp_path):
+    with bank(tmp_path / "run", calls=1) as opened:
+        await opened.ledger.admit(admission("k"))
+        await opened.ledger.settle(receipt("k", None, error="cancelled", attempts=0))
+        assert opened.account.spent == opened.account.reserved == Usage()
+        assert opened.calls() == []
+        assert await opened.ledger.admit(admission("other")) is None
+
+
+async def test_a_call_that_does_not_fit_waits_for_those_under_way(tmp_path):
+    with bank(tmp_path / "run", tokens=100) as opened:
+        await opened.ledger.admit(admission("big", 90))
+        small = asyncio.create_task(opened.ledger.admit(admission("small", 50)))
+        await asyncio.sleep(0)
+        assert not small.done()
+        await opened.ledger.settle(receipt("big", answer(tokens=20)))
+        assert await asyncio.wait_for(small, PATIENCE_S) is None
+        with pytest.raises(BudgetExhausted, match="100 tokens"):
+            await opened.ledger.admit(admission("huge", 81))  # will not fit, whatever "small" turns out to use
+
+
+async def test_the_only_call_under_a_cap_of_one_fails_instead_of_waiting_for_itself(tmp_path):
+    with bank(tmp_path / "run", calls=1) as opened:
+        await opened.ledger.admit(admission("k"))
+        with pytest.raises(BudgetExhausted, match="all 1 model calls"):
+            await asyncio.wait_for(opened.ledger.again(admission("k")), PATIENCE_S)
+        await opened.ledger.settle(receipt("k", None, error="busy", attempts=1))
+        assert opened.account.spent == Usage(1)
+        assert opened.account.reserved == Usage()
+
+
+async def test_two_calls_that_both_must_be_sent_again_do_not_wait_for_each_other(tmp_path):
+    with bank(tmp_path / "run", tokens=100) as opened:
+        for key in "ab":
+            await opened.ledger.admit(admission(key, 50))
+        again = [opened.ledger.again(admission(key, 50)) for key in "ab"]
+        await asyncio.wait_for(asyncio.gather(*again), PATIENCE_S)
+        assert opened.account.reserved.tokens == 100
+        assert opened.account.spent == Usage(2)
+
+
+async def test_a_lost_workers_reservation_is_free_again_and_its_waiters_go(tmp_path):
+    with bank(tmp_path / "run", calls=1) as opened:
+        await opened.ledger.admit(admission("k"))
+        other = asyncio.create_task(opened.ledger.admit(admission("k")))
+        await asyncio.sleep(0)
+        opened.ledger.abandon(["k", "never seen"])
+        assert await asyncio.wait_for(other, PATIENCE_S) is None
+
+
+async def test_an_unknown_price_is_refused_under_a_cap_in_usd_and_the_message_says_the_mend(tmp_path):
+    with bank(tmp_path / "run", usd=1.0) as opened:
+        with pytest.raises(BudgetExhausted, match=r"price.*unknown; set model.price, or cap calls or tokens"):
+            await opened.ledger.admit(admission("k", usd=None))
+        assert await opened.ledger.admit(admission("k", usd=0.5)) is None
+        await opened.ledger.settle(receipt("k", answer(usd=None)))
+        assert opened.account.spent.usd == 0.5  # the bound, where the true price was not said
+    with bank(tmp_path / "other", calls=5) as opened:
+        await opened.ledger.admit(admission("free", usd=None))
+        await opened.ledger.settle(receipt("free", answer(usd=None)))
+        assert opened.account.spent == Usage(1, 4, None)
+
+
+async def test_answers_of_an_earlier_run_count_as_calls_and_cost_nothing(tmp_path):
+    with bank(tmp_path / "one", run="one", usd=1.0) as first:
+        for key in "abc":
+            await first.ledger.admit(admission(key, usd=0.2))
+            await first.ledger.settle(receipt(key, answer(key, tokens=7, usd=0.2)))
+    with bank(tmp_path / "two", run="two", calls=2, usd=0.1) as second:
+        assert [(await second.ledger.admit(admission(key, usd=0.2))).text for key in "aab"] == ["a", "a", "b"]
+        assert second.account.spent == Usage(2, 14, 0.0)
+        assert [(row["recalled"], row["attempts"], row["text"]) for row in second.calls()] == [
+            (True, 1, "a"),
+            (True, 1, "b"),
+        ]
+        assert (second.ledger.tally.recalled, second.ledger.tally.shared) == (2, 1)
+        with pytest.raises(BudgetExhausted, match="all 2 model calls"):
+            await second.ledger.admit(admission("c", usd=0.0))
+
+
+async def test_a_recalled_answer_waits_for_room_like_a_call_that_is_sent(tmp_path):
+    with bank(tmp_path / "one", run="one") as first:
+        await first.ledger.admit(admission("k"))
+        await first.ledger.settle(receipt("k", answer(tokens=30)))
+    with bank(tmp_path / "two", run="two", tokens=100) as second:
+        await second.ledger.admit(admission("long", 90))
+        recalled = asyncio.create_task(second.ledger.admit(admission("k", 40)))
+        await asyncio.sleep(0)
+        await second.ledger.settle(receipt("long", answer(tokens=20)))
+        assert (await asyncio.wait_for(recalled, PATIENCE_S)).text == "yes"
+
+
+async def test_the_deadline_refuses_and_what_is_kept_for_the_test_is_not_given_away(tmp_path):
+    with bank(tmp_path / "run", calls=10, seconds=60) as opened:
+        opened.account.kept = Usage(9)
+        await opened.ledger.admit(admission("a"))
+        await opened.ledger.settle(receipt("a", answer()))
+        with pytest.raises(BudgetExhausted, match="set aside for the final test"):
+            await opened.ledger.admit(admission("b"))
+        opened.account.kept, opened.account.kept_s = Usage(), 61.0
+        with pytest.raises(BudgetExhausted, match="60 seconds are over"):
+            await opened.ledger.admit(admission("b"))
+        opened.account.kept_s = 0.0
+        assert await opened.ledger.admit(admission("b")) is None
+
+
+def test_time_of_earlier_attempts_counts():
+    account = Account(Budget(seconds=5), elapsed_s=5)
+    assert account.refusal(Usage()) == "the 5 seconds are over"
+    assert Account(Budget(seconds=5), elapsed_s=4).refusal(Usage()) == ""
+    assert account.elapsed_s >= 5 > (account.left_s or 0)
+
+
+async def test_a_stop_refuses_new_calls_repeats_and_those_that_wait_until_it_is_lifted(tmp_path):
+    with bank(tmp_path / "run", calls=2) as opened:
+        for key in "ab":
+            await opened.ledger.admit(admission(key))
+        waiting = asyncio.create_task(opened.ledger.admit(admission("c")))
+        repeat = asyncio.create_task(opened.ledger.again(admission("b")))
+        await asyncio.sleep(0)
+        await opened.ledger.settle(receipt("a", answer()))
+        opened.ledger.stop(Interrupted("enough"))
+        ends = await asyncio.wait_for(asyncio.gather(waiting, repeat, return_exceptions=True), PATIENCE_S)
+        assert all(isinstance(end, EvoError) for end in ends)
+        with pytest.raises(Interrupted, match="enough"):
+            await opened.ledger.admit(admission("a"))  # known, but nothing new is to begin
+        opened.ledger.stop(None)
+        assert (await opened.ledger.admit(admission("a"))).text == "yes"
+
+
+async def test_calls_are_on_disk_before_settling_returns(tmp_path):
+    with bank(tmp_path / "run") as opened:
+        started = time.perf_counter()
+        for number in range(50):
+            await opened.ledger.admit(admission(str(number)))
+            await opened.ledger.settle(receipt(str(number), answer()))
+            assert len(opened.calls()) == number + 1
+        assert time.perf_counter() - started < PATIENCE_S

@@ -1,0 +1,48 @@
+import numpy as np
+import pytest
+
+from evo.errors import ConfigError
+from evo.model import Evaluation, Individual, Outcome, Prompt
+from fitness.racing import Full, Subset
+
+ORDER = (5, 3, 9, 1, 7)
+RNG = np.random.default_rng(0)
+
+
+def newborn(*outcomes: Outcome) -> Individual:
+    return Individual(1, Prompt.of("p"), "seed", evaluation=Evaluation.of(outcomes))
+
+
+def scored(*numbers: int) -> list[Outcome]:
+    return [Outcome(number, 1.0) for number in numbers]
+
+
+def test_full_asks_for_everything_once_in_order():
+    assert Full().next(newborn(), (), ORDER, RNG) == ORDER
+    assert Full().next(newborn(*scored(*ORDER)), (), ORDER, RNG) == ()
+
+
+def test_what_failed_is_not_asked_again():
+    failed = [Outcome(number, None, error="timeout") for number in ORDER]
+    assert Full().next(newborn(*failed), (), ORDER, RNG) == ()
+    assert Subset(2).next(newborn(*failed[:1]), (), ORDER, RNG) == (3,)
+
+
+def test_what_is_known_already_is_left_out():
+    assert Full().next(newborn(*scored(9, 5)), (), ORDER, RNG) == (3, 1, 7)
+
+
+def test_subset_takes_the_first_of_the_order_once():
+    assert Subset(3).next(newborn(), (), ORDER, RNG) == (5, 3, 9)
+    assert Subset(3).next(newborn(*scored(5, 3, 9)), (), ORDER, RNG) == ()
+    assert Subset(50).next(newborn(), (), ORDER, RNG) == ORDER
+
+
+def test_sizes_for_the_estimate():
+    assert (Full().size(80), Subset().size(80), Subset().size(500)) == (80, 80, 100)
+
+
+@pytest.mark.parametrize("n", [0, -3])
+def test_a_subset_of_nothing_is_refused(n):
+    with pytest.raises(ConfigError, match="n of at least 1"):
+        Subset(n)
