@@ -65,7 +65,7 @@ class Island:
     async def run(self) -> tuple[Individual, ...]:
         """Return the living population when no more births can be made."""
         await live(self._ground, self._life, self)
-        return tuple(self._ground.method.population(self._life.state))
+        return tuple(self._ground.method.living(self._life.state))
 
     def llm(self, individual: int) -> BrokerLlm:
         """See `evo.loop.World`."""

@@ -13,6 +13,9 @@ from pydantic import BaseModel, ValidationError
 from evo.errors import ConfigError
 from evo.settings import RunSettings
 
+SECRET = ("api_key_env",)
+"""Where a key is put by mistake: what stands there is never shown."""
+
 
 def load(path: Path | str, changes: Sequence[str] = (), *, overrides: Mapping[str, Any] | None = None) -> RunSettings:
     """Return the settings in a YAML file, with whole keys overridden and ``key.sub=value`` changes applied.
@@ -47,7 +50,7 @@ def parse(content: Any, changes: Sequence[str] = (), *, file: str = "settings", 
     try:
         return RunSettings.model_validate(merged)
     except ValidationError as error:
-        lines = [_mistake(problem, file, node) for problem in error.errors()]
+        lines = [_mistake(problem, file, node) for problem in _deepest(error.errors())]
         raise ConfigError("\n".join(dict.fromkeys(lines))) from None
 
 
@@ -59,10 +62,18 @@ def _changed(content: Mapping[str, Any], change: str) -> dict[str, Any]:
         value = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise ConfigError(f"--set {path}: the value is not valid YAML: {_one_line(error)}") from error
-    return _with(content, path.split("."), value)
+    changed: dict[str, Any] = _with(content, path.split("."), value)
+    return changed
 
 
-def _with(content: Any, path: Sequence[str], value: Any) -> dict[str, Any]:
+def _with(content: Any, path: Sequence[str], value: Any) -> Any:
+    if isinstance(content, Sequence) and not isinstance(content, str) and path[0] in map(str, range(len(content))):
+        place = int(path[0])
+        return [
+            *content[:place],
+            value if len(path) == 1 else _with(content[place], path[1:], value),
+            *content[place + 1 :],
+        ]
     if isinstance(content, str):
         content = {"name": content}  # `method: x` and `--set method.population=6` mean `{name: x, population: 6}`
     inner = dict(content) if isinstance(content, Mapping) else {}
@@ -70,8 +81,23 @@ def _with(content: Any, path: Sequence[str], value: Any) -> dict[str, Any]:
     return inner
 
 
+def _deepest(problems: Sequence[Any]) -> list[Any]:
+    """Return problems without those of a union's branch that was not meant: where another branch got further."""
+    places = [_location(problem) for problem in problems]
+    return [
+        problem
+        for problem, place in zip(problems, places, strict=True)
+        if not any(len(other) > len(place) and other[: len(place)] == place for other in places)
+    ]
+
+
+def _location(problem: Any) -> list[Any]:
+    *inner, last = problem["loc"] or ("",)
+    return [*(part for part in inner if not _is_branch(part)), *([] if _names_branch(problem) else [last])]
+
+
 def _mistake(problem: Any, file: str, node: Any) -> str:
-    location = [part for part in problem["loc"] if not _is_branch(part)]
+    location = _location(problem)
     key = ".".join(map(str, location)) or "the file"
     line = _line(node, location)
     where = f"{file}:{line}" if line else file
@@ -80,9 +106,19 @@ def _mistake(problem: Any, file: str, node: Any) -> str:
     if problem["type"] == "missing":
         return f"{where}: {key!r} is missing; it is required"
     said = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] in ("model_type", "model_attributes_type", "dict_type"):
+        said = f"expected a mapping with {', '.join(_fields_at(location)) or 'keys and values'}"
+    if problem["type"] in ("tuple_type", "list_type"):
+        said = "expected a list"
     value = problem["input"]
-    shown = f", got {value!r}"[:120] if isinstance(value, str | int | float | bool | type(None)) else ""
-    return f"{where}: {key}: {said}{shown if 'got' not in said else ''}"
+    plain = isinstance(value, str | int | float | bool | type(None)) and key.rpartition(".")[2] not in SECRET
+    return f"{where}: {key}: {said}" + (f", got {value!r}"[:120] if plain and "got" not in said else "")
+
+
+def _names_branch(problem: Any) -> bool:
+    return problem["type"] not in ("extra_forbidden", "missing") and _is_branch(
+        problem["loc"][-1:] and problem["loc"][-1]
+    )
 
 
 def _is_branch(part: Any) -> bool:

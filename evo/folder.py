@@ -15,6 +15,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from evo.config import parse
 from evo.errors import ConfigError, EvoError
 from evo.schema import SCHEMA_VERSION, TABLES
 from evo.settings import RunSettings
@@ -74,15 +75,16 @@ class RunFolder:
     @property
     def manifest(self) -> dict[str, Any]:
         """The content of ``run.json``. Raises EvoError when this version cannot read it."""
-        content: dict[str, Any] = json.loads((self.path / "run.json").read_text())
-        if content["schema"] != SCHEMA_VERSION:
-            raise EvoError(f"{self.path} has schema {content['schema']}, this version reads {SCHEMA_VERSION}")
+        content = _read_json(self.path / "run.json")
+        if content.get("schema") != SCHEMA_VERSION:
+            found = content.get("schema")
+            raise EvoError(f"{self.path / 'run.json'} has schema {found}, this version reads {SCHEMA_VERSION}")
         return content
 
     @property
     def settings(self) -> RunSettings:
-        """The run's settings as resolved when it was made, or last resumed."""
-        return RunSettings.model_validate(self.manifest["settings"])
+        """The run's settings as resolved when it was made, or last resumed. Raises EvoError when they are damaged."""
+        return parse(self.manifest.get("settings"), file=str(self.path / "run.json"))
 
     def change(self, settings: RunSettings) -> None:
         """Record changed settings, as a resumed run with a larger budget does."""
@@ -92,7 +94,7 @@ class RunFolder:
     def result(self) -> dict[str, Any] | None:
         """The final report's figures, or None while there are none."""
         path = self.path / "result.json"
-        return json.loads(path.read_text()) if path.exists() else None
+        return _read_json(path) if path.exists() else None
 
     def hold(self) -> Hold:
         """Take the folder for writing. Raises EvoError when another process has it."""
@@ -146,10 +148,20 @@ def _fresh(root: Path, name: str) -> Path:
     raise FileExistsError(17, "too many runs of this name", str(root))
 
 
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise EvoError(f"cannot read {path} as JSON: {error}; put back the file the run has written") from error
+    if not isinstance(content, dict):
+        raise EvoError(f"{path} is damaged: expected a JSON object; put back the file the run has written")
+    return content
+
+
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write a JSON file whole or not at all."""
     draft = path.with_name(f".{path.name}.tmp")
-    draft.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+    draft.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     os.replace(draft, path)
 
 

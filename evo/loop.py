@@ -213,7 +213,7 @@ async def _breed(ground: Ground[S], world: World, number: int, proposal: Proposa
 async def _race(ground: Ground[S], life: Life[S], world: World, newborn: Individual) -> Individual:
     rng = child_rng(ground.seed, "race", ground.island, sequence_of(newborn.number))
     order = ground.task.examples("dev")
-    while examples := ground.racing.next(newborn, ground.method.population(life.state), order, rng):
+    while examples := ground.racing.next(newborn, ground.method.living(life.state), order, rng):
         scored = await world.evaluate(newborn.number, newborn.prompt, examples)
         newborn = newborn.with_evaluation(newborn.evaluation.merge(scored))
     if newborn.evaluation.count:
@@ -235,8 +235,8 @@ def _welcome(ground: Ground[S], life: Life[S], individual: Individual) -> None:
 
 async def _migrate(ground: Ground[S], life: Life[S], world: World) -> None:
     await _flush(ground, life, world)  # who is offered must be in the log before any copy of it
-    for migrant in await world.exchange(ground.method.population(life.state), life.told):
-        texts = {individual.prompt.text for individual in ground.method.population(life.state)}
+    for migrant in await world.exchange(ground.method.living(life.state), life.told):
+        texts = {individual.prompt.text for individual in ground.method.living(life.state)}
         accepted = migrant.prompt.text not in texts
         copy = replace(
             migrant,
@@ -267,7 +267,7 @@ async def _flush(ground: Ground[S], life: Life[S], world: World) -> None:
 
 def status_of(ground: Ground[S], life: Life[S]) -> IslandStatus:
     """Return an island at a glance."""
-    living = sorted(i.fitness for i in ground.method.population(life.state) if i.ok)
+    living = sorted(i.fitness for i in ground.method.living(life.state) if i.ok)
     return IslandStatus(
         island=ground.island,
         births=life.told,

@@ -118,7 +118,7 @@ class Method(Protocol[S]):
         """Return the state that knows this individual. Telling the same number twice changes nothing."""
         ...
 
-    def population(self, state: S) -> Sequence[Individual]:
+    def living(self, state: S) -> Sequence[Individual]:
         """Return the living, in no particular order."""
         ...
 

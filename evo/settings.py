@@ -178,6 +178,13 @@ class RunSettings(Settings):
     cache: bool = True
     """Whether answers of earlier runs in the same storage are used again."""
 
+    @field_validator("islands", mode="before")
+    @classmethod
+    def _islands_form(cls, value: Any) -> Any:
+        if not isinstance(value, int | list | tuple):
+            raise ValueError("expected a number of islands, or a list with a method or a model for each")
+        return value
+
     @field_validator("islands")
     @classmethod
     def _some_islands(cls, value: int | tuple[IslandSettings, ...]) -> int | tuple[IslandSettings, ...]:
@@ -190,6 +197,8 @@ class RunSettings(Settings):
     def _prompts_have_text(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if any(not prompt.strip() for prompt in value):
             raise ValueError("a seed prompt is empty; remove it or give it text")
+        if any("\ud800" <= character <= "\udfff" for prompt in value for character in prompt):
+            raise ValueError("a seed prompt holds half a surrogate pair, which UTF-8 cannot; write the whole character")
         return tuple(dict.fromkeys(value))
 
     @property

@@ -34,14 +34,15 @@ class KnownModel:
         return self.source.size
 
     @property
-    def path(self) -> Path:
-        """Where the file is, or will be, on disk."""
+    def target(self) -> Path:
+        """Where the file is put when it is fetched."""
         return cache_dir() / Path(self.source.member).name
 
     @property
-    def on_disk(self) -> bool:
-        """Whether the file is in the cache; its content was checked when it was written there."""
-        return self.path.is_file() and self.path.stat().st_size == self.size
+    def path(self) -> Path | None:
+        """Where the file is, or None when it is not on disk; its content was checked when it was put there."""
+        whole = self.target.is_file() and self.target.stat().st_size == self.size
+        return self.target if whole else None
 
 
 _KNOWN = (
@@ -86,12 +87,12 @@ def locate(name: str, progress: Progress | None = None) -> Path:
     model = known_model(name)
     if model is None:
         return _own_file(name)
-    if not model.on_disk:
-        model.path.parent.mkdir(parents=True, exist_ok=True)
-        with _lock(model.path.with_suffix(".lock")):
-            if not model.on_disk:
-                fetch(model.source, model.path, progress)
-    return model.path
+    if model.path is None:
+        model.target.parent.mkdir(parents=True, exist_ok=True)
+        with _lock(model.target.with_suffix(".lock")):
+            if model.path is None:
+                fetch(model.source, model.target, progress)
+    return model.target
 
 
 def fast_copy(path: Path) -> Path:

@@ -28,19 +28,19 @@ EXACT_BATCH = 63
 class LocalOptions(Settings):
     """Options of an in-process model."""
 
-    threads: int = Field(1, ge=1)
-    context: int = Field(2048, ge=16)
+    threads: int = Field(default=1, ge=1)
+    context: int = Field(default=2048, ge=16)
     """Most tokens of prompt and answer together."""
-    batch: int = Field(32, ge=1, le=2048)
+    batch: int = Field(default=32, ge=1, le=2048)
     """Tokens computed at once; see EXACT_BATCH."""
-    cache_mib: int = Field(64, ge=0)
+    cache_mib: int = Field(default=64, ge=0)
     """Memory for the computed beginnings of prompts that are asked in turns."""
     fast: bool = True
     """Whether a known model's 4-bit weights are widened to 8 bits, about twice as fast (see `fitness.requantize`)."""
     chat: bool | None = None
     """Whether messages go through the model's chat template; left out: for text yes, for choices no."""
-    top_k: int = Field(40, ge=0)
-    min_p: float = Field(0.05, ge=0, le=1)
+    top_k: int = Field(default=40, ge=0)
+    min_p: float = Field(default=0.05, ge=0, le=1)
 
 
 class LlamaCpp:

@@ -37,7 +37,7 @@ class EvoPromptDe:
     """Differential evolution whose recombination a language model writes (EvoPrompt DE).
 
     Args:
-        size: Slots N, at least 4.
+        population: Slots N, at least 4.
         generations: How many follow the first population; None goes on until the budget ends.
         current_best: Whether the best prompt shown is that of the ``generation`` before, or ``live``.
         donor_random: Whether a third random donor takes the place of the best prompt.
@@ -50,7 +50,7 @@ class EvoPromptDe:
     racing: ClassVar[str] = "full"
     in_flight: ClassVar[int | None] = None
 
-    size: int = 10
+    population: int = 10
     generations: int | None = 10
     current_best: CurrentBest = "generation"
     donor_random: bool = False
@@ -60,7 +60,7 @@ class EvoPromptDe:
     max_tokens: int = MAX_TOKENS
 
     def __post_init__(self) -> None:
-        at_least("evoprompt-de", "size", self.size, FEWEST)
+        at_least("evoprompt-de", "population", self.population, FEWEST)
         if self.generations is not None:
             at_least("evoprompt-de", "generations", self.generations, 1)
         one_of("evoprompt-de", "current_best", self.current_best, CurrentBest)
@@ -72,7 +72,7 @@ class EvoPromptDe:
     def start(self, brief: Brief) -> Generations:
         """Return the first state. Raises ConfigError when seeds and paraphrases cannot fill 4 slots."""
         paraphrase = Paraphrase(self.temperature, self.max_tokens)
-        return Generations(nursery(brief, self.size, self.init, paraphrase, FEWEST), family_for(brief.labels))
+        return Generations(nursery(brief, self.population, self.init, paraphrase, FEWEST), family_for(brief.labels))
 
     def ask(self, state: Generations, number: int, rng: np.random.Generator) -> tuple[Proposal | None, Generations]:
         """Return the next birth, or None while a generation is being told.
@@ -94,7 +94,7 @@ class EvoPromptDe:
         """Return the state that knows this individual; the last of a generation closes it."""
         return receive(state, individual, self._next_slots)
 
-    def population(self, state: Generations) -> Sequence[Individual]:
+    def living(self, state: Generations) -> Sequence[Individual]:
         """Return the members in slot order; during initialisation the best so far."""
         return state.population
 
@@ -117,7 +117,7 @@ class EvoPromptDe:
         return Proposal(operator, (first, second, min(known, key=by_fitness), base), ROLES)
 
     def _next_slots(self, state: Generations) -> tuple[Individual, ...]:
-        return settle(winners(state), state.immigrants, self.size)
+        return settle(winners(state), state.immigrants, self.population)
 
 
 ROLES = ("donor1", "donor2", "best", "base")

@@ -35,7 +35,7 @@ class EvoPromptGa:
     """Genetic algorithm whose crossover and mutation a language model writes (EvoPrompt GA).
 
     Args:
-        size: Members N, at least 2.
+        population: Members N, at least 2.
         generations: How many follow the first population; None goes on until the budget ends.
         parents: ``roulette`` draws a pool in proportion to fitness, ``random`` takes the living as pool, ``tournament``
             takes the better of two for each parent.
@@ -49,7 +49,7 @@ class EvoPromptGa:
     racing: ClassVar[str] = "full"
     in_flight: ClassVar[int | None] = None
 
-    size: int = 10
+    population: int = 10
     generations: int | None = 10
     parents: Parents = "roulette"
     init: Init = "para_topk"
@@ -59,7 +59,7 @@ class EvoPromptGa:
     max_tokens: int = MAX_TOKENS
 
     def __post_init__(self) -> None:
-        at_least("evoprompt-ga", "size", self.size, 2)
+        at_least("evoprompt-ga", "population", self.population, 2)
         if self.generations is not None:
             at_least("evoprompt-ga", "generations", self.generations, 1)
         one_of("evoprompt-ga", "parents", self.parents, Parents)
@@ -71,7 +71,7 @@ class EvoPromptGa:
     def start(self, brief: Brief) -> Generations:
         """Return the first state. Raises ConfigError when there is no seed prompt."""
         paraphrase = Paraphrase(self.temperature, self.max_tokens)
-        return Generations(nursery(brief, self.size, self.init, paraphrase, 1), family_for(brief.labels))
+        return Generations(nursery(brief, self.population, self.init, paraphrase, 1), family_for(brief.labels))
 
     def ask(self, state: Generations, number: int, rng: np.random.Generator) -> tuple[Proposal | None, Generations]:
         """Return the next birth, or None while a generation is being told. Raises ConfigError when nobody lives."""
@@ -90,7 +90,7 @@ class EvoPromptGa:
         """Return the state that knows this individual; the last of a generation closes it."""
         return receive(state, individual, self._survivors)
 
-    def population(self, state: Generations) -> Sequence[Individual]:
+    def living(self, state: Generations) -> Sequence[Individual]:
         """Return the members; during initialisation the best so far."""
         return state.population
 
@@ -101,8 +101,8 @@ class EvoPromptGa:
     def _opened(self, state: Generations, rng: np.random.Generator) -> Generations:
         """Return the state with a new brood and, drawn once for all of it, the pool of parents."""
         state = with_enough(state, 1)
-        pool = roulette(state.living, self.size, rng) if self.parents == "roulette" else state.living
-        return replace(state, brood=Brood(self.size), pool=pool)
+        pool = roulette(state.living, self.population, rng) if self.parents == "roulette" else state.living
+        return replace(state, brood=Brood(self.population), pool=pool)
 
     def _pair(self, state: Generations, rng: np.random.Generator) -> tuple[Individual, Individual]:
         """Return two parents of different places; of different prompts where that is asked for and possible."""
@@ -119,6 +119,6 @@ class EvoPromptGa:
     def _survivors(self, state: Generations) -> tuple[Individual, ...]:
         """Return the next population: of everyone, or with ``std`` of children and the places they left alone."""
         if self.update == "topk":
-            return best((*state.living, *state.brood.living, *state.immigrants), self.size)
+            return best((*state.living, *state.brood.living, *state.immigrants), self.population)
         left = [old for place, old in enumerate(state.living) if state.brood.at(place) is None]
-        return best((*left, *state.brood.living, *state.immigrants), self.size)
+        return best((*left, *state.brood.living, *state.immigrants), self.population)

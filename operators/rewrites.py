@@ -85,7 +85,7 @@ class DifferentialRecombination:
     """Return the base recombined with what differs between two donors (differential evolution's operator).
 
     Parents: donor1, donor2, best, base; with variant v2 (no best prompt) donor1, donor2, base. Variant v3 mutates the
-    two donors as wholes instead of only their differing parts. The paper found v1 the best of the three.
+    two donors as wholes instead of only their differing parts; in the paper v1 was clearly better than v3.
     """
 
     name: ClassVar[str] = "differential"

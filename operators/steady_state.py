@@ -72,7 +72,7 @@ class SteadyState:
     """Asynchronous steady-state search with model-free edits and model-written operators.
 
     Args:
-        size: Most members.
+        population: Most members.
         tournament: How many compete to become a parent, drawn with replacement.
         operators: Weight of each operator: edit, phrase-crossover, paraphrase, crossover-mutation, differential, or
             a plugin's, which is given one parent. While too few live for any of them, edit stands in.
@@ -83,7 +83,7 @@ class SteadyState:
 
     racing: ClassVar[str] = "full"
 
-    size: int = 10
+    population: int = 10
     tournament: int = 2
     operators: Mapping[str, float] | tuple[tuple[str, float], ...] = WEIGHTS
     in_flight: int = 4
@@ -91,7 +91,7 @@ class SteadyState:
     max_tokens: int = MAX_TOKENS
 
     def __post_init__(self) -> None:
-        for name in ("size", "tournament", "in_flight", "max_tokens"):
+        for name in ("population", "tournament", "in_flight", "max_tokens"):
             at_least(NAME, name, getattr(self, name), 1)
         between(NAME, "temperature", self.temperature, 0, 2)
         for name, weight in self.weights.items():
@@ -137,7 +137,7 @@ class SteadyState:
             return state
         birth = next((birth for birth in state.pending if birth.number == individual.number), None)
         fresh = individual.ok and all(member.prompt != individual.prompt for member in state.living)
-        living = best((*state.living, individual), self.size)
+        living = best((*state.living, individual), self.population)
         return replace(
             state,
             living=living,
@@ -147,7 +147,7 @@ class SteadyState:
             seen=state.seen | {individual.number},
         )
 
-    def population(self, state: Steady) -> Sequence[Individual]:
+    def living(self, state: Steady) -> Sequence[Individual]:
         """Return the members, best first."""
         return state.living
 

@@ -85,7 +85,7 @@ def _fetch(name: str, console: Console) -> Path:
         def progress(done: int, total: int) -> None:
             bar.update(task, completed=done, total=total, visible=True)
 
-        (catalog,) = _catalogs()
+        catalog: ModelCatalog = resolve("evo.catalogs", name.partition("/")[0])
         return catalog.locate(name, progress)
 
 

@@ -9,6 +9,7 @@ import pytest
 from bank import answer
 
 from evo.cache import AnswerCache
+from evo.errors import EvoError
 from evo.model import Completion
 
 
@@ -93,6 +94,12 @@ def test_a_file_that_is_only_busy_is_not_damaged(tmp_path, monkeypatch):
     assert mine.get("k") == (answer(), False)
     mine.close()
     other.close()
+
+
+def test_a_file_that_cannot_be_used_is_one_message_with_the_mend(tmp_path):
+    (tmp_path / "answers.sqlite").mkdir()
+    with pytest.raises(EvoError, match=r"answers.sqlite.*; mend that, or set cache: false"):
+        AnswerCache(tmp_path / "answers.sqlite", "run")
 
 
 WRITER = """

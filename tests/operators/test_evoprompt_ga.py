@@ -37,11 +37,11 @@ def grown(method: EvoPromptGa) -> Any:
 
 
 def living(method: EvoPromptGa, state: Any) -> list[int]:
-    return [one.number for one in method.population(state)]
+    return [one.number for one in method.living(state)]
 
 
 def test_the_paper_s_sequence_is_followed() -> None:
-    method = EvoPromptGa(size=4, generations=2)
+    method = EvoPromptGa(population=4, generations=2)
     proposals, state = ask_all(method, begun(method), 5)
     assert [proposal.operator for proposal in proposals] == [Paraphrase(), Paraphrase()]
     assert [proposal.edges for proposal in proposals] == [((1, "base"),), ((3, "base"),)]
@@ -62,7 +62,7 @@ def test_the_paper_s_sequence_is_followed() -> None:
 
 
 def test_the_pool_is_drawn_once_in_proportion_to_fitness() -> None:
-    method = EvoPromptGa(size=4)
+    method = EvoPromptGa(population=4)
     state = grown(method)
     drawn: Counter[int] = Counter()
     for seed in range(300):
@@ -78,7 +78,7 @@ def test_the_pool_is_drawn_once_in_proportion_to_fitness() -> None:
 
 @pytest.mark.parametrize("parents", ["roulette", "tournament", "random"])
 def test_parents_differ_where_asked(parents: Any) -> None:
-    same = EvoPromptGa(size=4, parents=parents)
+    same = EvoPromptGa(population=4, parents=parents)
     distinct = replace(same, distinct_parents=True)
     twins = {
         method.distinct_parents: sum(
@@ -93,14 +93,14 @@ def test_parents_differ_where_asked(parents: Any) -> None:
 
 
 def test_a_failed_paraphrase_gives_its_place_to_the_next_seed() -> None:
-    method = EvoPromptGa(size=4)
+    method = EvoPromptGa(population=4)
     _, state = ask_all(method, begun(method), 5)
     state = tell_all(method, state, [failed(5), newborn(6, 0.05)])
     assert living(method, state) == [1, 3, 2, 6]
 
 
 def test_few_seeds_are_paraphrased_in_turn() -> None:
-    method = EvoPromptGa(size=7)
+    method = EvoPromptGa(population=7)
     proposals, _ = ask_all(method, begun(method, (0.2, 0.9)), 2)
     assert [proposal.edges[0][0] for proposal in proposals] == [1, 0, 1, 0, 1]
 
@@ -110,7 +110,7 @@ def test_few_seeds_are_paraphrased_in_turn() -> None:
     [("para_topk", {1, 3}), ("para_bottomk", {0, 4}), ("topk", {1, 3, 2, 4}), ("bottomk", {0, 4, 2, 3})],
 )
 def test_other_beginnings_keep_other_seeds(init: Any, kept: Any) -> None:
-    method = EvoPromptGa(size=4, init=init)
+    method = EvoPromptGa(population=4, init=init)
     state = begun(method)
     proposal, asked = method.ask(state, 5, np.random.default_rng(0))
     assert proposal is not None
@@ -123,7 +123,7 @@ def test_other_beginnings_keep_other_seeds(init: Any, kept: Any) -> None:
 
 
 def test_a_random_beginning_depends_on_the_generator_alone() -> None:
-    method = EvoPromptGa(size=4, init="para_randomk")
+    method = EvoPromptGa(population=4, init="para_randomk")
     kept = set()
     for seed in range(40):
         state = method.start(brief(5))
@@ -135,21 +135,21 @@ def test_a_random_beginning_depends_on_the_generator_alone() -> None:
 
 
 def test_without_an_elite_children_take_the_places() -> None:
-    method = EvoPromptGa(size=4, update="std")
+    method = EvoPromptGa(population=4, update="std")
     _, state = ask_all(method, grown(method), 10)
     children = [newborn(10, 0.01), failed(11), newborn(12, 0.02), newborn(13, 0.03)]
     assert living(method, tell_all(method, state, children)) == [1, 13, 12, 10]
 
 
 def test_a_child_equal_to_a_member_lives_once() -> None:
-    method = EvoPromptGa(size=4)
+    method = EvoPromptGa(population=4)
     _, state = ask_all(method, grown(method), 10)
     children = [replace(newborn(10, 0.6), prompt=newborn(5, 0).prompt), *map(failed, (11, 12, 13))]
     assert living(method, tell_all(method, state, children)) == [5, 1, 3, 6]
 
 
 def test_immigrants_join_at_the_end_of_the_generation() -> None:
-    method = EvoPromptGa(size=4)
+    method = EvoPromptGa(population=4)
     _, state = ask_all(method, grown(method), 10)
     state = method.tell(state, newborn(50, 0.8))
     assert 50 not in living(method, state)
@@ -159,13 +159,13 @@ def test_immigrants_join_at_the_end_of_the_generation() -> None:
 
 
 def test_an_immigrant_during_initialisation_joins_the_first_population() -> None:
-    method = EvoPromptGa(size=4)
+    method = EvoPromptGa(population=4)
     _, state = ask_all(method, method.tell(begun(method), newborn(50, 0.8)), 5)
     assert living(method, tell_all(method, state, [newborn(5, 0.6), newborn(6, 0.05)])) == [50, 5, 1, 3]
 
 
 def test_a_generation_of_failures_is_followed_by_the_next() -> None:
-    method = EvoPromptGa(size=4, generations=None)
+    method = EvoPromptGa(population=4, generations=None)
     state = grown(method)
     for first in range(10, 100, 10):
         proposals, state = ask_all(method, state, first)
@@ -176,7 +176,7 @@ def test_a_generation_of_failures_is_followed_by_the_next() -> None:
 
 
 def test_one_survivor_is_enough_and_none_is_an_error() -> None:
-    method = EvoPromptGa(size=4)
+    method = EvoPromptGa(population=4)
     _, state = ask_all(method, method.start(brief(1)), 0)
     _, alone = ask_all(method, method.tell(state, newborn(0, 0.0)), 1)
     alone = tell_all(method, alone, [failed(number) for number in (1, 2, 3)])
@@ -191,7 +191,7 @@ def test_one_survivor_is_enough_and_none_is_an_error() -> None:
 @settings(max_examples=40, deadline=None)
 @given(data=st.data(), scores=st.lists(st.sampled_from([None, 0.0, 0.5, 1.0]), min_size=11, max_size=11))
 def test_the_order_of_telling_does_not_matter(data: Any, scores: Any) -> None:
-    method = EvoPromptGa(size=4, generations=1)
+    method = EvoPromptGa(population=4, generations=1)
 
     def outcome(number: int) -> Individual:
         score = scores[number] if number else 0.5
@@ -215,7 +215,7 @@ def test_the_order_of_telling_does_not_matter(data: Any, scores: Any) -> None:
 
 @pytest.mark.parametrize("shuffle", [None, 1, 2])
 def test_a_run_is_the_same_with_any_number_of_slots(shuffle: Any) -> None:
-    method = EvoPromptGa(size=6, generations=3)
+    method = EvoPromptGa(population=6, generations=3)
     one, many = drive(method, brief(), 100, slots=1), drive(method, brief(), 100, slots=9, shuffle=shuffle)
     assert one.state == many.state
     assert len(one.individuals) == 12 + 3 + 3 * 6
@@ -223,7 +223,14 @@ def test_a_run_is_the_same_with_any_number_of_slots(shuffle: Any) -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [{"size": 1}, {"generations": 0}, {"parents": "best"}, {"init": "para"}, {"update": "all"}, {"temperature": -1}],
+    [
+        {"population": 1},
+        {"generations": 0},
+        {"parents": "best"},
+        {"init": "para"},
+        {"update": "all"},
+        {"temperature": -1},
+    ],
 )
 def test_arguments_are_checked(arguments: Any) -> None:
     with pytest.raises(ConfigError, match="evoprompt-ga expects"):

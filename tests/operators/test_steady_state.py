@@ -86,21 +86,21 @@ def test_a_copy_of_a_member_counts_as_failed() -> None:
     _, state = method.ask(begun(method), 9, np.random.default_rng(0))
     state = method.tell(state, individual(9, brief().seeds[2].text, 0.3))
     assert state.credits == (Credit("edit", 1, 1),)
-    assert len(method.population(state)) == SEEDS
+    assert len(method.living(state)) == SEEDS
 
 
 def test_a_child_lives_when_it_is_new_and_better_than_the_worst() -> None:
-    method = SteadyState(size=5)
+    method = SteadyState(population=5)
     state = begun(method)
-    assert [one.number for one in method.population(state)] == [1, 3, 2, 4, 0]
+    assert [one.number for one in method.living(state)] == [1, 3, 2, 4, 0]
     state = method.tell(state, individual(20, "A new and better one.", 0.45))
-    assert [one.number for one in method.population(state)] == [1, 20, 3, 2, 4]
+    assert [one.number for one in method.living(state)] == [1, 20, 3, 2, 4]
     worse = method.tell(state, individual(21, "A new and worse one.", 0.15))
-    assert method.population(worse) == method.population(state)
+    assert method.living(worse) == method.living(state)
 
 
 def test_parents_are_tournament_winners() -> None:
-    method = SteadyState(size=5, operators={"paraphrase": 1})
+    method = SteadyState(population=5, operators={"paraphrase": 1})
     drawn = Counter(proposal.parents[0].number for proposal in asked(method, begun(method), 1000))
     for rank, number in enumerate((0, 4, 2, 3, 1)):
         assert drawn[number] / 1000 == pytest.approx((2 * rank + 1) / 25, abs=0.06)
@@ -140,14 +140,14 @@ def test_edits_name_the_parents_they_draw_phrases_from() -> None:
 
 
 def test_what_an_edit_lost_can_be_put_back() -> None:
-    method = SteadyState(size=3, operators={"edit": 1})
+    method = SteadyState(population=3, operators={"edit": 1})
     state = begun(method)
     proposal, state = method.ask(state, 9, np.random.default_rng(0))
     assert proposal is not None
     origin = proposal.parents[0]
     state = method.tell(state, individual(9, "An edit that is very good.", 0.99, operator="edit"))
     state = tell_all(method, state, [individual(30 + n, f"newer {n}", 0.9) for n in range(2)])
-    assert origin not in method.population(state)
+    assert origin not in method.living(state)
     put_back = [proposal for proposal in asked(method, state) if "deleted-from" in proposal.roles]
     assert put_back
     assert {(p.parents[0].number, p.parents[1]) for p in put_back} == {(9, origin)}
@@ -158,13 +158,13 @@ def test_what_an_edit_lost_can_be_put_back() -> None:
 @settings(max_examples=60, deadline=None)
 @given(data=st.data(), scores=st.lists(st.sampled_from([None, 0.0, 0.5, 1.0]), min_size=12, max_size=12))
 def test_who_lives_does_not_depend_on_the_order_of_telling(data: Any, scores: Any) -> None:
-    method = SteadyState(size=4)
+    method = SteadyState(population=4)
     _, state = ask_all(method, method.start(brief(6)), 0)
     born = [failed(n) if s is None else individual(n, f"prompt {n % 5}", s) for n, s in enumerate(scores)]
     straight = tell_all(method, state, born)
     mixed = tell_all(method, state, data.draw(st.permutations(born)))
-    assert method.population(mixed) == method.population(straight)
-    assert len(method.population(straight)) <= 4
+    assert method.living(mixed) == method.living(straight)
+    assert len(method.living(straight)) <= 4
     assert replace(mixed, origins=()) == replace(straight, origins=())
 
 
@@ -179,7 +179,7 @@ def test_it_ends_with_the_budget_only() -> None:
 @pytest.mark.parametrize(
     "arguments",
     [
-        {"size": 0},
+        {"population": 0},
         {"tournament": 0},
         {"in_flight": 0},
         {"operators": {"magic": 1}},
