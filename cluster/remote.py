@@ -21,7 +21,7 @@ from evo.status import IslandStatus, Snapshot
 
 AT_ONCE = 10_000
 """Calls the broker's actor serves at once; most of them only wait for work."""
-BATCH_S = 0.005
+BATCH_S = 0.002
 """How long calls of one process are gathered before they travel together."""
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from cluster.jobs import Job
 from cluster.ports import BrokerPort
-from evo.accounting import Accounted
+from evo.accounting import Accounted, Slots
 from evo.errors import ConfigError, EvoError, LlmError
 from evo.model import Completion, Evaluation, Request
 from evo.plugins import build_model, resolve
@@ -62,7 +62,7 @@ class FitnessWorker:
     def __init__(self, number: int, plan: WorkerPlan, broker: BrokerPort, ledger: Ledger | None = None) -> None:
         self._number, self._plan, self._broker = number, plan, broker
         self._ledger = ledger or WorkerLedger(number, broker)
-        self._slots = asyncio.Semaphore(plan.slots)
+        self._slots = Slots(plan.slots)
         self._models: dict[int, Llm] = {}
         self._ahead: dict[int, int] = {}
         self._progress = asyncio.Event()

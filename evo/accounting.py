@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from evo.errors import LlmError
+from evo.errors import Interrupted, LlmError
 from evo.model import Completion, Request
 from evo.ports import Admission, Ledger, Llm, Price, Receipt
 from evo.randomness import child_rng
@@ -16,6 +16,27 @@ from evo.randomness import child_rng
 TEMPLATE_TOKENS = 64
 """Allowance for what a provider's chat template adds to a prompt."""
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 30.0
+
+
+class Slots:
+    """How many calls may be under way at once; none at all once the ledger cannot be reached."""
+
+    def __init__(self, count: int) -> None:
+        self._free = asyncio.Semaphore(count)
+        self._closed = False
+
+    def close(self) -> None:
+        """Let nobody in any more."""
+        self._closed = True
+
+    async def __aenter__(self) -> None:
+        await self._free.acquire()
+        if self._closed:
+            self._free.release()
+            raise Interrupted("calls can no longer be accounted for; resume the run")
+
+    async def __aexit__(self, *exception: object) -> None:
+        self._free.release()
 
 
 @dataclass(slots=True)
@@ -45,7 +66,7 @@ class Accounted:
 
     inner: Llm
     ledger: Ledger
-    slots: asyncio.Semaphore
+    slots: Slots
     purpose: str
     individual: int | None = None
     attempts: int = 5
@@ -78,9 +99,10 @@ class Accounted:
         sending = _Sending()
         try:
             await self._send(request, admission, sending)
-        finally:
-            # Shielded: a cancelled task must still give its reservation back and keep a paid answer.
-            await asyncio.shield(self.ledger.settle(self._receipt(admission.key, sending)))
+        except BaseException:
+            if sending.answer is None:
+                await self._settle(admission.key, sending)
+            raise
         return sending.answered()
 
     async def _send(self, request: Request, admission: Admission, sending: _Sending) -> None:
@@ -90,12 +112,22 @@ class Accounted:
                 async with self.slots:
                     sending.attempts += 1
                     sending.answer = _whole(await self.inner.complete(request))
+                    # Within the slot: what was sent and is not yet in the log is never more than the slots.
+                    await self._settle(admission.key, sending)
             except LlmError as failure:
                 sending.error = str(failure)
                 if not failure.transient or sending.attempts >= self.attempts:
                     raise
                 await asyncio.sleep(pause_s(sending.attempts, failure.retry_after_s, rng))
                 await self.ledger.again(admission)
+
+    async def _settle(self, key: str, sending: _Sending) -> None:
+        try:
+            # Shielded: a cancelled task must still give its reservation back and keep a paid answer.
+            await asyncio.shield(self.ledger.settle(self._receipt(key, sending)))
+        except Exception:
+            self.slots.close()
+            raise
 
     def _receipt(self, key: str, sending: _Sending) -> Receipt:
         return Receipt(

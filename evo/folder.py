@@ -127,9 +127,8 @@ class Hold:
 
 def _plain(settings: RunSettings) -> dict[str, Any]:
     # Rows given in memory are written beside, not into the settings.
-    rows = {
-        split for split in ("train", "dev", "test", "all") if not isinstance(getattr(settings.task.data, split), str)
-    }
+    data = settings.task.data
+    rows = {split for split in ("train", "dev", "test", "all") if not isinstance(getattr(data, split), str | Path)}
     return settings.model_dump(mode="json", exclude={"task": {"data": rows}})
 
 

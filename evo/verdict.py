@@ -37,20 +37,21 @@ def finalists(folder: Path) -> Finalists:
     ranked = ranking(folder)
     if not ranked:
         raise EvoError("no prompt was scored, so there is no best one; look at the failed births with `evo show`")
-    table = read_table(folder, "individuals", ["id", "operator"])
-    seeds = set(table.filter(pc.equal(table["operator"], "seed"))["id"].to_pylist())
-    best_seed = next((number for number in ranked if number in seeds), ranked[0])
+    # Seeds are ranked by themselves: racing may have dropped them early, and copies of them have migrated.
+    best_seed = (ranking(folder, 1, operator="seed") or ranked)[0]
     found = {i.number: i for i in read_individuals(folder, numbers=[ranked[0], best_seed])}
     return Finalists(found[ranked[0]], found[best_seed])
 
 
-def ranking(folder: Path, k: int | None = None) -> list[int]:
+def ranking(folder: Path, k: int | None = None, *, operator: str | None = None) -> list[int]:
     """Return individuals from best to worst by dev fitness, one for each text, those with the most evidence only.
 
-    Ties go to the shorter prompt, then to the older individual.
+    Ties go to the shorter prompt, then to the older individual. With ``operator``, among those it made.
     """
-    table = read_table(folder, "individuals", ["id", "status", "fitness", "n_scored", "prompt"])
+    table = read_table(folder, "individuals", ["id", "operator", "status", "fitness", "n_scored", "prompt"])
     table = table.filter(pc.and_(pc.equal(table["status"], "ok"), pc.is_valid(table["fitness"])))
+    if operator is not None:
+        table = table.filter(pc.equal(table["operator"], operator))
     if not table.num_rows:
         return []
     most = pc.max(pc.add(table["n_scored"], 0)).as_py()

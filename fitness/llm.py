@@ -59,7 +59,7 @@ class LiteLlm:
     @property
     def identity(self) -> str:
         """The model's name, its endpoint and the options passed on."""
-        place = f"@{self._settings.api_base}" if self._settings.api_base else ""
+        place = f"@{_endpoint(self._settings.api_base)}" if self._settings.api_base else ""
         options = f"#{digest(dict(self._settings.options))[:12]}" if self._settings.options else ""
         return f"{self._settings.name}{place}{options}"
 
@@ -208,6 +208,12 @@ def _price(litellm: Any, settings: ModelSettings) -> Price | None:
     entry = litellm.model_cost.get(listed["key"]) or {}
     prompt, output = entry.get("input_cost_per_token"), entry.get("output_cost_per_token")
     return None if prompt is None or output is None else Price(float(prompt), float(output))
+
+
+def _endpoint(api_base: str) -> str:
+    """Return a URL without what may be secret in it: user, password and query."""
+    parts = urlsplit(api_base)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def _is_private(api_base: str) -> bool:

@@ -7,7 +7,7 @@ import pytest
 from bank import bank
 
 import evo.accounting as module
-from evo.accounting import Accounted, admission_of, pause_s
+from evo.accounting import Accounted, Slots, admission_of, pause_s
 from evo.budget import Usage
 from evo.errors import BudgetExhausted, LlmError
 from evo.model import Completion, Request
@@ -39,7 +39,7 @@ def failing(script, *errors: Exception):
 
 
 def accounted(inner, opened, **more) -> Accounted:
-    return Accounted(inner, opened.ledger, asyncio.Semaphore(4), "task", 7, **more)
+    return Accounted(inner, opened.ledger, Slots(4), "task", 7, **more)
 
 
 async def test_a_passing_failure_is_sent_again_after_as_long_as_the_provider_asks(tmp_path, script, slept):
@@ -117,7 +117,7 @@ async def test_a_call_cancelled_on_its_way_is_settled_and_counted(tmp_path):
 async def test_a_call_cancelled_before_it_got_a_slot_was_never_sent(tmp_path):
     with bank(tmp_path / "run", calls=3) as opened:
         stuck = Stuck()
-        llm = Accounted(stuck, opened.ledger, asyncio.Semaphore(0), "task")
+        llm = Accounted(stuck, opened.ledger, Slots(0), "task")
         call = asyncio.create_task(llm.complete(ASK))
         await asyncio.sleep(0.01)
         assert opened.account.reserved.calls == 1

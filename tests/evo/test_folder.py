@@ -112,6 +112,12 @@ def test_changed_settings_and_the_result_are_read_back(settings):
     assert folder.result == {"status": "done", "text": "ä"}
 
 
+def test_a_path_is_kept_and_rows_in_memory_are_not_written_into_the_settings(settings, tmp_path):
+    data = {"train": [{"input": "a"}], "dev": tmp_path / "dev.jsonl", "test": "test.csv"}
+    kept = make(RunSettings.model_validate({"task": {"data": data}, "storage": settings.storage})).settings.task.data
+    assert (kept.train, kept.dev, kept.test) == (None, str(tmp_path / "dev.jsonl"), "test.csv")
+
+
 def test_a_file_is_written_whole_or_not_at_all(tmp_path):
     path = tmp_path / "result.json"
     write_json(path, {"a": 1})

@@ -288,6 +288,7 @@ def test_identity_is_name_endpoint_and_options(models: Models, provider: Provide
     assert tuned != models("good", options={"presence_penalty": 2}).identity
     assert tuned.startswith(f"openai/good@{provider.api_base}#")
     assert KEY not in tuned
+    assert models("good", api_base=f"http://me:{KEY}@host:1/v1?key={KEY}").identity == "openai/good@http://host:1/v1"
 
 
 def test_a_whole_program_prints_nothing_and_asks_nobody_else(provider: Provider) -> None:

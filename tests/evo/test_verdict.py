@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import pytest
+from records import born, write
+
+from evo.budget import Usage
+from evo.errors import EvoError
+from evo.model import FAILED, Individual, Outcome, Prompt, individual_number
+from evo.run import Best, Estimate, Gain
+from evo.schema import evaluation_rows
+from evo.verdict import finalists, ranking, test_scores, verdict
+
+test_scores.__test__ = False  # no test, though its name begins like one
+
+
+def test_ties_go_to_the_shorter_then_the_older(tmp_path):
+    path = write(
+        tmp_path,
+        [
+            born(5, "same len A", [1, 0]),
+            born(4, "same len B", [1, 0]),
+            born(3, "longer text", [1, 0]),
+            born(9, "z", [1, 1]),
+        ],
+    )
+    assert ranking(path) == [9, 4, 5, 3]
+    assert ranking(path, 2) == [9, 4]
+    assert ranking(path, 0) == []
+
+
+def test_a_text_is_ranked_once_at_its_best(tmp_path):
+    path = write(tmp_path, [born(1, "a", [0, 1]), born(2, "a", [1, 1]), born(3, "b", [0, 1]), born(4, "a", [1, 1])])
+    assert ranking(path) == [2, 3]
+
+
+def test_luck_on_a_few_rows_does_not_win(tmp_path):
+    path = write(tmp_path, [born(1, "a", [1, 0] * 10), born(2, "b", [1.0]), born(3, "c", [0.4] * 18 + [None] * 2)])
+    assert ranking(path) == [1, 3]
+
+
+def test_failed_and_unscored_births_are_not_ranked(tmp_path):
+    failed = Individual(1, Prompt(()), "cloze", status=FAILED)
+    path = write(tmp_path, [failed, born(2, "a", [None, None])])
+    assert ranking(path) == []
+    with pytest.raises(EvoError, match="no prompt was scored"):
+        finalists(path)
+
+
+def test_the_baseline_is_the_best_seed_prompt(tmp_path):
+    seeds = [born(0, "seed a", [0, 0, 1]), born(1, "seed b", [0, 1, 1])]
+    path = write(tmp_path, [*seeds, born(2, "child", [1, 1, 1], (1, "base"))])
+    chosen = finalists(path)
+    assert (chosen.winner.number, chosen.baseline.number, len(chosen.distinct)) == (2, 1, 2)
+
+
+def test_a_seed_that_wins_is_tested_once(tmp_path):
+    path = write(tmp_path, [born(0, "seed", [1, 1]), born(1, "child", [0, 1], (0, "base"))])
+    chosen = finalists(path)
+    assert chosen.winner == chosen.baseline
+    assert len(chosen.distinct) == 1
+
+
+def test_a_seed_prompt_stays_the_baseline_when_a_copy_of_it_ranks_first(tmp_path):
+    # island 1's seed did better there; its copy on island 0 has the same evidence and the smaller number
+    seed = born(individual_number(1, 0), "seed", [1, 1, 0])
+    copy = born(7, "seed", [1, 1, 0], (seed.number, "migrant_of"), operator="migration")
+    path = write(tmp_path, [born(0, "seed", [0, 1, 0]), seed, copy, born(8, "child", [1, 1, 1], (7, "base"))])
+    assert finalists(path).baseline.prompt.text == "seed"
+
+
+def test_a_seed_dropped_early_is_still_what_the_winner_is_compared_with(tmp_path):
+    path = write(tmp_path, [born(0, "seed", [0, 0]), born(1, "child", [1] * 10, (0, "base"))])
+    assert finalists(path).baseline.number == 0
+
+
+def test_the_verdict_pairs_the_winner_with_the_best_seed_on_shared_test_rows(tmp_path):
+    winner = [Outcome(100 + row, 1.0) for row in range(40)] + [Outcome(200, None, error="lost")]
+    seed = [Outcome(100 + row, float(row % 2)) for row in range(40)] + [Outcome(200, 1.0)]
+    rows = [*evaluation_rows(1, winner, "test"), *evaluation_rows(0, seed, "test")]
+    path = write(tmp_path, [born(0, "seed"), born(1, "child", [1, 1], (0, "base"))], evaluations=rows)
+    assert len(test_scores(path, 1)) == 40
+    result = verdict(path, finalists(path), status="done", spent=Usage(5, 6, None), elapsed_s=1.5, seed=0)
+    assert result["winner"]["test"] == {
+        "mean": 1.0,
+        "low": pytest.approx(0.912, abs=1e-3),
+        "high": pytest.approx(1),
+        "n": 40,
+    }
+    assert result["baseline"]["test"]["n"] == 41
+    assert (result["gain"]["mean"], result["gain"]["n"], result["gain"]["significant"]) == (0.5, 40, True)
+    assert result["spent"] == {"calls": 5, "tokens": 6, "usd": None}
+    Best(finalists(path).winner, Estimate(**result["winner"]["test"]), Gain(**result["gain"]))
+    assert result == verdict(path, finalists(path), status="done", spent=Usage(5, 6, None), elapsed_s=1.5, seed=0)
+
+
+def test_without_test_rows_there_is_no_test_score_and_no_gain(tmp_path):
+    path = write(tmp_path, [born(0, "seed"), born(1, "child", [1, 1], (0, "base"))])
+    result = verdict(path, finalists(path), status="budget", spent=Usage(), elapsed_s=0.0, seed=0)
+    assert result["winner"]["test"] is result["baseline"]["test"] is result["gain"] is None
