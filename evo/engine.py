@@ -113,7 +113,7 @@ def _keep_rows(settings: RunSettings, folder: RunFolder) -> RunSettings:
         rows = getattr(data, split)
         if rows is not None and not isinstance(rows, str | Path):
             files[split] = str((folder.path / f"data-{split}.jsonl").resolve())
-            lines = (json.dumps(row, ensure_ascii=False, default=str) for row in _records(rows))
+            lines = (json.dumps(row, default=str) for row in _records(rows))
             Path(files[split]).write_text("\n".join(lines) + "\n", encoding="utf-8")
     if not files:
         return settings

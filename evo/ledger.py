@@ -158,7 +158,8 @@ class CallLedger:
 
     def _refuse_if_stopped(self) -> None:
         if self._stopped is not None:
-            raise self._stopped
+            # One error ends many calls: without this each raise would lengthen its traceback.
+            raise self._stopped.with_traceback(None)
 
     def _wake(self) -> None:
         self._settled.set_result(None)

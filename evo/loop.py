@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Generic, Protocol, TypeVar
 
 from evo.errors import BudgetExhausted, Interrupted, LlmError, OperatorError
-from evo.model import FAILED, NO_PROMPT, Evaluation, Individual, Prompt, individual_number, sequence_of
+from evo.model import DROPPED, FAILED, NO_PROMPT, Evaluation, Individual, Prompt, individual_number, sequence_of
 from evo.ports import Llm, Method, Proposal, Racing, Task
 from evo.randomness import child_rng
 from evo.replay import History
@@ -150,13 +150,16 @@ def _tell(ground: Ground[S], life: Life[S], individual: Individual) -> None:
     life.sequence = max(life.sequence, sequence_of(individual.number) + 1)
     if life.pending.pop(individual.number, None) is not None:
         life.told += 1
-        life.failed += not individual.ok
+        life.failed += individual.status == FAILED
     if individual.ok and (life.best is None or individual.fitness > life.best.fitness):
         life.best = individual
 
 
 def _start(ground: Ground[S], life: Life[S], world: World, number: int) -> asyncio.Task[Individual]:
-    return asyncio.create_task(_give_birth(ground, life, world, number))
+    task = asyncio.create_task(_give_birth(ground, life, world, number))
+    # When several births fail for one reason the first is raised: the others count as seen.
+    task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
+    return task
 
 
 def _result(task: asyncio.Task[Individual]) -> Individual | None:
@@ -217,7 +220,7 @@ async def _race(ground: Ground[S], life: Life[S], world: World, newborn: Individ
         scored = await world.evaluate(newborn.number, newborn.prompt, examples)
         newborn = newborn.with_evaluation(newborn.evaluation.merge(scored))
     if newborn.evaluation.count:
-        return newborn
+        return newborn if examples is not None else replace(newborn, status=DROPPED)
     why = newborn.evaluation.outcomes[0].error if newborn.evaluation.outcomes else "racing asked for no example"
     return replace(newborn, status=FAILED, note=f"no example could be scored: {why}")
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from evo.calls import Completion, Request, Score, digest
 
 __all__ = [
-    "DUPLICATE",
+    "DROPPED",
     "FAILED",
     "INSTRUCTION",
     "NO_PROMPT",
@@ -194,7 +194,7 @@ def total_cost(costs: Iterable[float | None]) -> float | None:
     return total
 
 
-OK, FAILED, DUPLICATE = "ok", "failed", "duplicate"
+OK, FAILED, DROPPED = "ok", "failed", "dropped"
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +202,8 @@ class Individual:
     """A prompt that was born, with its parents, the operator that made it and the evidence so far.
 
     ``parents`` holds (number, role) pairs, roles such as base, mate, donor1, best, migrant_of. A birth whose
-    operator failed is an individual too, with status ``failed``, its reason in ``note`` and no evaluation.
+    operator failed is an individual too, with status ``failed``, its reason in ``note`` and no evaluation; one that
+    lost its race early has status ``dropped``.
     """
 
     number: int
@@ -221,7 +222,7 @@ class Individual:
 
     @property
     def ok(self) -> bool:
-        """Whether it has a prompt and at least one score."""
+        """Whether it has a prompt, at least one score, and was not dropped."""
         return self.status == OK and self.evaluation.count > 0
 
     @property

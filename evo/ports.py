@@ -132,8 +132,8 @@ class Racing(Protocol):
 
     def next(
         self, newborn: Individual, rivals: Sequence[Individual], order: Sequence[int], rng: np.random.Generator
-    ) -> tuple[int, ...]:
-        """Return the examples to score next, a selection of ``order``; none: enough."""
+    ) -> tuple[int, ...] | None:
+        """Return the examples to score next, a selection of ``order``; empty: enough; None: drop it."""
         ...
 
     def size(self, dev: int) -> int:

@@ -1,4 +1,4 @@
-"""Racing policies that need no statistics: all examples, or a fixed share of them."""
+"""Racing policies without statistics: all examples, a fixed number of them, or a few first and the rest if earned."""
 
 from __future__ import annotations
 
@@ -53,6 +53,50 @@ class Subset:
     def size(self, dev: int) -> int:
         """Return the smaller of ``n`` and ``dev``."""
         return min(self.n, dev)
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """A few examples first; more, up to ``n``, only for a newborn that is not behind the median rival on those few.
+
+    All are compared on the same rows. Without rivals, as for seed prompts, the gate is open. The idea is the minibatch
+    gate of reflective search (Agrawal et al. 2025), with the living as the bar instead of the parent.
+    """
+
+    first: int = 24
+    n: int = 100
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.first <= self.n:
+            raise ConfigError(f"racing gate: expected 1 <= first <= n, got first {self.first} and n {self.n}")
+
+    def next(
+        self,
+        newborn: Individual,
+        rivals: Sequence[Individual],
+        order: Sequence[int],
+        rng: np.random.Generator,  # noqa: ARG002 - part of the protocol: nothing is drawn here
+    ) -> tuple[int, ...] | None:
+        """Return the first few, then the rest up to ``n``; None for a newborn that is behind."""
+        few, untried = order[: self.first], _untried(newborn, order[: self.n])
+        if not newborn.evaluation.outcomes:
+            return tuple(few)
+        if not untried:
+            return ()
+        bars = [mean for rival in rivals if rival.ok and (mean := _mean_on(rival, few)) is not None]
+        own = _mean_on(newborn, few)
+        behind = own is not None and bars and own < float(np.median(bars))
+        return None if behind else untried
+
+    def size(self, dev: int) -> int:
+        """Return the smaller of ``n`` and ``dev``."""
+        return min(self.n, dev)
+
+
+def _mean_on(individual: Individual, numbers: Sequence[int]) -> float | None:
+    scores = individual.evaluation.scores
+    shared = [scores[number] for number in numbers if number in scores]
+    return sum(shared) / len(shared) if shared else None
 
 
 def _untried(newborn: Individual, order: Sequence[int]) -> tuple[int, ...]:

@@ -126,6 +126,7 @@ def _summary(key: str, name: Any, members: list[dict[str, Any]]) -> dict[str, An
         key: name,
         "born": len(members),
         "failed": sum(row["status"] == "failed" for row in members),
+        "dropped": sum(row["status"] == "dropped" for row in members),
         "best": scored[-1] if scored else None,
         "median": scored[len(scored) // 2] if scored else None,
         "missing_rows": sum(row["n_missing"] for row in members),

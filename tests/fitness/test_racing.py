@@ -3,7 +3,7 @@ import pytest
 
 from evo.errors import ConfigError
 from evo.model import Evaluation, Individual, Outcome, Prompt
-from fitness.racing import Full, Subset
+from fitness.racing import Full, Gate, Subset
 
 ORDER = (5, 3, 9, 1, 7)
 RNG = np.random.default_rng(0)
@@ -46,3 +46,25 @@ def test_sizes_for_the_estimate():
 def test_a_subset_of_nothing_is_refused(n):
     with pytest.raises(ConfigError, match="n of at least 1"):
         Subset(n)
+
+
+def test_gate_opens_for_a_newborn_that_is_not_behind_the_median_rival():
+    rivals = [newborn(Outcome(5, value), Outcome(3, value), Outcome(9, 0.0)) for value in (0.0, 0.5, 1.0)]
+    gate = Gate(first=2, n=4)
+    assert gate.next(newborn(), rivals, ORDER, RNG) == (5, 3)
+    assert gate.next(newborn(Outcome(5, 1.0), Outcome(3, 0.0)), rivals, ORDER, RNG) == (9, 1)
+    assert gate.next(newborn(Outcome(5, 0.4), Outcome(3, 0.5)), rivals, ORDER, RNG) is None
+    assert gate.next(newborn(*scored(5, 3, 9, 1)), rivals, ORDER, RNG) == ()
+
+
+def test_gate_is_open_without_rivals_and_without_evidence():
+    gate = Gate(first=2, n=4)
+    assert gate.next(newborn(Outcome(5, 0.0), Outcome(3, 0.0)), (), ORDER, RNG) == (9, 1)
+    lost = [Outcome(5, None, error="timeout"), Outcome(3, None, error="timeout")]
+    assert gate.next(newborn(*lost), [newborn(*scored(5, 3))], ORDER, RNG) == (9, 1)
+
+
+@pytest.mark.parametrize("first", [0, 5])
+def test_gate_checks_its_arguments(first):
+    with pytest.raises(ConfigError, match="1 <= first <= n"):
+        Gate(first=first, n=4)

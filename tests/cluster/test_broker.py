@@ -1,0 +1,225 @@
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+import cluster.broker as module
+from cluster.broker import Broker
+from evo.budget import Usage
+from evo.errors import BudgetExhausted, EvoError, Interrupted
+from evo.folder import RunFolder
+from evo.journal import read_table
+from evo.model import Completion, Evaluation, Individual, Outcome, Prompt, Request
+from evo.ports import Admission, Receipt
+from evo.settings import RunSettings
+from evo.status import IslandStatus
+
+PATIENCE_S = 5
+PROMPT = Prompt.of("p")
+
+
+async def soon(awaitable):
+    return await asyncio.wait_for(awaitable, PATIENCE_S)
+
+
+@pytest.fixture
+def open_broker(tmp_path):
+    opened: list[Broker] = []
+
+    def open_it(path: Path | None = None, **settings: object) -> Broker:
+        content = {"task": {"data": "x"}, "storage": str(tmp_path / "runs"), **settings}
+        run_settings = RunSettings.model_validate(content)
+        path = path or RunFolder.create(run_settings, base=tmp_path, title="t", fingerprint="f").path
+        opened.append(Broker(path, run_settings, workers=settings.pop("workers", 2)))
+        return opened[-1]
+
+    yield open_it
+    for broker in opened:
+        if broker.store.journal is not None and not broker.store.journal._stop_sync.is_set():
+            broker.store.close()
+
+
+def admission(key: str, tokens: int = 10) -> Admission:
+    return Admission(key, tokens, 0.0)
+
+
+def receipt(key: str, text: str | None = "yes", purpose: str = "task") -> Receipt:
+    return Receipt(key, "m", purpose, 1, 0.0, None if text is None else Completion(text, 3, 1, 0.0))
+
+
+async def work(broker: Broker, worker: int, handle) -> list[int]:
+    """Be a worker: hand every job to ``handle`` and its result back; return the sizes of the jobs."""
+    sizes = []
+    while (job := await broker.next_job(worker)) is not None:
+        sizes.append(len(job.examples))
+        await broker.finish(worker, job.number, handle(job))
+    return sizes
+
+
+def all_right(job) -> Evaluation:
+    return Evaluation.of(Outcome(example, 1.0) for example in job.examples)
+
+
+@pytest.mark.parametrize(("rows", "workers"), [(1, 1), (16, 4), (17, 2), (100, 2), (500, 2), (64, 1), (65, 1)])
+async def test_a_prompt_is_scored_once_on_every_row_in_shards_for_every_worker(open_broker, rows, workers):
+    broker = open_broker(workers=workers)
+    broker._workers = workers
+    crew = [asyncio.create_task(work(broker, number, all_right)) for number in range(workers)]
+    examples = list(range(1000, 1000 + rows))[::-1]
+    evaluation = await soon(broker.evaluate(0, 1, PROMPT, examples))
+    assert [outcome.example for outcome in evaluation.outcomes] == sorted(examples)
+    await broker.close()
+    sizes = sum(await soon(asyncio.gather(*crew)), [])
+    assert sum(sizes) == rows
+    assert max(sizes) <= 64
+    assert len(sizes) == 1 or rows > 16
+
+
+async def test_when_a_shard_cannot_be_paid_the_others_end_first_and_the_error_is_told(open_broker):
+    broker = open_broker()
+    ended = []
+
+    def handle(job):
+        ended.append(job.examples)
+        return BudgetExhausted("all used") if len(ended) == 1 else all_right(job)
+
+    worker = asyncio.create_task(work(broker, 0, handle))
+    with pytest.raises(BudgetExhausted, match="all used"):
+        await soon(broker.evaluate(0, 1, PROMPT, range(60)))
+    assert len(ended) == 2
+    await broker.close()
+    await soon(worker)
+
+
+async def test_a_lost_workers_rows_are_scored_by_another_and_its_reservations_are_free(open_broker):
+    broker = open_broker(budget={"calls": 1})
+    asked = asyncio.create_task(broker.evaluate(0, 1, PROMPT, [5]))
+    job = await soon(broker.next_job(0))
+    assert await broker.admit(0, admission("k")) is None
+    await broker.lose_worker(0)
+    again = await soon(broker.next_job(1))
+    assert again == job
+    assert await soon(broker.admit(1, admission("k"))) is None
+    await broker.settle(1, [receipt("k")])
+    await broker.finish(1, again.number, all_right(again))
+    assert (await soon(asked)).count == 1
+    assert [e["kind"] for e in read_table(broker.store.journal.folder, "events").to_pylist()] == [
+        "started",
+        "worker_lost",
+    ]
+
+
+async def test_what_a_lost_worker_waited_for_is_not_reserved_for_it(open_broker):
+    broker = open_broker()
+    assert await broker.admit(0, admission("k")) is None
+    dead = asyncio.create_task(broker.admit(1, admission("k")))  # the worker is killed, its question stays
+    await asyncio.sleep(0)
+    await broker.lose_worker(1)
+    await broker.settle(0, [receipt("k", None)])
+    assert await soon(broker.admit(2, admission("k"))) is None
+    dead.cancel()
+
+
+async def test_a_stop_ends_admission_and_the_final_test_opens_it_again(open_broker):
+    broker = open_broker(budget={"calls": 100})
+    await broker.stop()
+    with pytest.raises(Interrupted, match="resume it to go on"):
+        await broker.admit(0, admission("k"))
+    assert await broker.failed_with() is None
+    await broker.enter_final()
+    assert await broker.admit(0, admission("k")) is None
+
+
+async def test_the_first_fatal_error_is_the_runs_and_nothing_is_queued_after_it(open_broker):
+    broker = open_broker()
+    await broker.stop(EvoError("wrong key"))
+    await broker.stop(EvoError("something else"))
+    assert str(await broker.failed_with()) == "wrong key"
+    with pytest.raises(Interrupted):
+        await soon(broker.complete(0, 1, Request.user("hello")))
+    await broker.enter_final()
+    with pytest.raises(EvoError):
+        await broker.admit(0, admission("k"))
+
+
+async def test_a_part_of_every_cap_is_kept_for_the_final_test(open_broker):
+    broker = open_broker(budget={"calls": 40, "tokens": 4000, "seconds": 1000})
+    await broker.keep_for_final(6)
+    assert broker.account.kept.calls == 6
+    for number in range(34):
+        assert await broker.admit(0, admission(str(number))) is None
+        await broker.settle(0, [receipt(str(number))])
+    with pytest.raises(BudgetExhausted, match="set aside for the final test"):
+        await broker.admit(0, admission("one too many"))
+    await broker.record({}, IslandStatus(0))
+    assert broker.account.kept == Usage(6, 6 * 4, 0.0)
+    assert await broker.affordable(100) == 0
+    await broker.enter_final()
+    assert await broker.affordable(100) == 6
+    assert await broker.affordable(4) == 4
+
+
+@pytest.mark.parametrize(("calls", "kept"), [(1000, 250), (3, 0), (8, 2)])
+async def test_at_most_a_quarter_is_kept(open_broker, calls, kept):
+    broker = open_broker(budget={"calls": calls})
+    await broker.keep_for_final(10_000)
+    assert broker.account.kept.calls == kept
+
+
+def migrant(number: int) -> Individual:
+    return Individual(number, Prompt.of(f"p{number}"), "seed", evaluation=Evaluation((Outcome(0, 1.0),)))
+
+
+async def test_an_island_gets_what_its_sources_offer_and_each_offer_once(open_broker):
+    broker = open_broker()
+    assert list(await broker.trade(0, [migrant(1), migrant(2)], [1])) == []
+    assert [m.number for m in await broker.trade(1, [migrant(3)], [0, 2])] == [1, 2]
+    assert [m.number for m in await broker.trade(2, [], [0])] == [1, 2], "several may take the same offer"
+    assert list(await broker.trade(1, [migrant(4)], [0, 2])) == [], "what it was offered already is not offered again"
+    assert [m.number for m in await broker.trade(0, [], [1])] == [4], "the latest offer counts"
+
+
+async def test_a_run_opened_again_remembers_calls_answers_money_and_time(open_broker, tmp_path):
+    broker = open_broker(budget={"calls": 3, "usd": 1.0})
+    path = broker.store.journal.folder
+    assert await broker.admit(0, Admission("k", 10, 0.5)) is None
+    paid = Completion("yes", 3, 1, 0.25)
+    await broker.settle(0, [Receipt("k", "m", "task", 1, 0.0, paid, attempts=2)])
+    await broker.close()
+    again = open_broker(path, budget={"calls": 3, "usd": 1.0})
+    assert again.account.spent == Usage(2, 4, 0.25)
+    assert again.store.elapsed_s > 0
+    assert (await again.admit(0, admission("k"))).text == "yes"
+    assert again.account.spent == Usage(2, 4, 0.25), "a resumed run pays nothing twice"
+    assert again.store.journal.attempt == 1
+    await again.close()
+    assert open_broker(path, budget={"calls": 3}).store.journal.attempt == 2
+
+
+async def test_answers_come_back_from_the_log_when_the_cache_was_deleted(open_broker, tmp_path):
+    broker = open_broker()
+    path = broker.store.journal.folder
+    whole = Completion("", 3, 1, None, 0.5, (-1.0, -2.0), (1, 2))
+    await broker.admit(0, admission("k"))
+    await broker.settle(0, [Receipt("k", "m", "task", 1, 0.0, whole)])
+    await broker.close()
+    for file in tmp_path.glob("runs/answers.sqlite*"):
+        file.unlink()
+    assert await open_broker(path).admit(0, admission("k")) == whole
+
+
+async def test_the_snapshot_shows_what_the_display_needs(open_broker):
+    broker = open_broker(budget={"calls": 10, "seconds": 100})
+    await broker.record({}, IslandStatus(1, births=3, best=0.5))
+    await broker.record({}, IslandStatus(0, births=2))
+    await broker.admit(0, admission("k"))
+    snapshot = await broker.snapshot()
+    assert [status.island for status in snapshot.islands] == [0, 1]
+    assert (snapshot.phase, snapshot.in_flight, snapshot.spent) == ("search", 1, Usage())
+    assert 0 < snapshot.left_s <= 100
+
+
+def test_shards_are_worth_a_journey():
+    assert module.SHARD == (16, 64)

@@ -1,0 +1,39 @@
+"""A whole run inside a real Jupyter kernel, whose event loop is already running."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from command import EXAMPLES
+
+pytestmark = [pytest.mark.real, pytest.mark.filterwarnings("default")]  # the kernel's client warns on its own account
+
+CELLS = (
+    "import evo\nfrom fitness.fake import toy_rows",
+    "run = evo.evolve(\n"
+    "    {'data': toy_rows(120, 0), 'description': 'Tell the mood.'},\n"
+    "    prompts=['What is the mood?', 'Sort the text.'],\n"
+    "    model='fake/toy', method='steady-state', executor='inline', budget={'calls': 1500}, storage='runs',\n"
+    ")\nrun",
+    "graph = run.lineage(run.best).to_networkx()\nassert graph.number_of_nodes() >= 1",
+    "evo.open_run(run.path).individuals().num_rows",
+)
+
+
+def test_evolve_in_a_notebook(tmp_path: Path) -> None:
+    import nbformat
+    from nbclient import NotebookClient
+
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in CELLS])
+    NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    shown = notebook.cells[1].outputs[0]["data"]["text/plain"]
+    assert "optimistic" in shown
+    assert "test" in shown
+    assert int(notebook.cells[3].outputs[0]["data"]["text/plain"]) > 2
+
+
+def test_every_example_is_named_in_the_readme() -> None:
+    readme = (EXAMPLES.parent / "README.md").read_text()
+    for file in EXAMPLES.glob("*.yaml"):
+        assert f"examples/{file.name}" in readme, f"the README does not mention examples/{file.name}"
