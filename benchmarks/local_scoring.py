@@ -5,8 +5,8 @@ Run in the repository's root, with the extra [local] installed:
     PYTHONPATH=. python benchmarks/local_scoring.py [--rows 40] [--model local/smollm2-135m] [--threads 1] [--original]
 
 Every side scores the same rows (one instruction, messages of about 15 words, three labels) on a freshly loaded model.
-The bare loop makes one call a row and reads the labels among the likeliest tokens: where one is not among them it
-has no answer. `LocalLlm` always tells the likelihood of every whole label. Rows per second depend on the machine and
+The bare loop makes one call a row and reads the labels among the 100 likeliest tokens: where one is not among them
+it has no answer. `LocalLlm` always tells the likelihood of every whole label. Rows per second depend on the machine and
 on what else it does; CPU seconds do so less.
 """
 
@@ -23,7 +23,6 @@ import numpy as np
 from evo.model import Request
 from evo.settings import ModelSettings
 from fitness.gguf import fast_copy, known_model, locate
-from fitness.likelihood import WIDTH
 from fitness.llamacpp import LocalOptions, load
 from fitness.local import LocalLlm
 
@@ -68,7 +67,7 @@ def bare(settings: ModelSettings, texts: list[str]) -> Timing:
     server = load(fast_copy(path) if options.fast and known_model(settings.name) else path, options, "bare")
 
     def likeliest(text: str) -> set[str]:
-        reply = server.handle_completions({"prompt": text, "n_predict": 1, "n_probs": WIDTH, "temperature": 0.0})
+        reply = server.handle_completions({"prompt": text, "n_predict": 1, "n_probs": 100, "temperature": 0.0})
         return {entry["token"] for entry in reply["choices"][0]["logprobs"]["content"][0]["top_logprobs"]}
 
     likeliest(texts[0])

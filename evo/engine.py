@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from evo.commission import Commission, check, commission, load_task
-from evo.errors import ConfigError
+from evo.errors import ConfigError, EvoError
 from evo.folder import RunFolder
 from evo.plugins import resolve
 from evo.settings import BudgetSettings, RunSettings
@@ -63,6 +63,9 @@ class Engine:
     def _run(self) -> None:
         try:
             asyncio.run(self._main())
+        except OSError as error:
+            self._error = EvoError(f"the run has ended: {error}; what it has logged is kept, evo resume goes on")
+            self._error.__cause__ = error
         except BaseException as error:  # noqa: BLE001 - handed to whoever calls `result`
             self._error = error
         finally:

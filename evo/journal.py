@@ -170,7 +170,7 @@ def read_table(folder: Path, table: str, columns: Sequence[str] | None = None) -
             pieces = _pieces(folder, table, schema, journals)
         except FileNotFoundError:
             continue  # a journal was sealed while we read: its part is there now
-        return pa.concat_tables([piece.unify_dictionaries() for piece in pieces]) if pieces else schema.empty_table()
+        return pa.concat_tables(pieces).unify_dictionaries() if pieces else schema.empty_table()
 
 
 def _pieces(folder: Path, table: str, schema: pa.Schema, journals: Sequence[Path]) -> list[pa.Table]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 
 import pyarrow as pa
@@ -19,12 +20,16 @@ class RunStore:
 
     def __init__(self, path: Path) -> None:
         folder = RunFolder.open(path)
-        self._hold = folder.hold()
-        self.elapsed_s, attempts = elapsed_of(path)
-        self.journal = Journal(path, attempt=attempts)
-        shared = folder.settings.cache
-        self.cache = AnswerCache((path.parent if shared else path) / "answers.sqlite", run=str(path.resolve()))
-        self.spent = self._take_in(path)
+        with ExitStack() as undo:
+            undo.callback(folder.hold().release)
+            self.elapsed_s, attempts = elapsed_of(path)
+            self.journal = Journal(path, attempt=attempts)
+            undo.callback(self.journal.close)
+            shared = folder.settings.cache
+            self.cache = AnswerCache((path.parent if shared else path) / "answers.sqlite", run=str(path.resolve()))
+            undo.callback(self.cache.close)
+            self.spent = self._take_in(path)
+            self._held = undo.pop_all()
 
     def _take_in(self, path: Path) -> Usage:
         """Fill the cache from the log, and return what was spent."""
@@ -37,10 +42,8 @@ class RunStore:
         return spent + spent_in(table)
 
     def close(self) -> None:
-        """Seal the journal and let go of the folder."""
-        self.journal.close()
-        self.cache.close()
-        self._hold.release()
+        """Seal the journal and let go of the folder, whatever goes wrong on the way. Raises OSError."""
+        self._held.close()
 
 
 def spent_in(calls: pa.Table) -> Usage:

@@ -14,8 +14,6 @@ from typing import Any
 from evo.errors import LlmError
 from fitness.llamacpp import LlamaCpp
 
-WIDTH = 100
-"""Likeliest tokens read with every call: a millisecond. What is not among them is asked for by name."""
 _FORCE = 1000.0
 _LIFT = 100.0
 _LEAST = 1e-30
@@ -66,32 +64,34 @@ class ChoiceReader:
     def _branches(self, prompt: list[str | int], tokens: Sequence[int]) -> tuple[dict[int, float], int]:
         """Return the log-likelihood of each token as the next one, and the prompt's number of tokens.
 
-        A reply holds the sampled token with its share of the vocabulary, however small, so the first one is made to
-        be sampled. The others are mostly among the likeliest; the rest is measured against the first.
+        One is measured against the whole vocabulary, the others, in one more call, against that one.
         """
-        anchor = tokens[0]
-        found, count = self._forced(prompt, anchor, WIDTH if len(tokens) > 1 else 1)
-        missing = [token for token in tokens if token not in found]
-        if len(missing) > 1:
-            found |= self._against(prompt, anchor, found[anchor], missing)
-        for token in missing:
+        anchor, *others = tokens
+        known, count = self._likelihood(prompt, anchor)
+        found = {anchor: known}
+        if len(others) > 1:
+            found |= {token: known + odds for token, odds in self._odds(prompt, anchor, others).items()}
+        for token in others:
             if token not in found:
-                found |= self._forced(prompt, token, 1)[0]
-        return {token: found[token] for token in tokens}, count
+                found[token], _ = self._likelihood(prompt, token)
+        return found, count
 
-    def _forced(self, prompt: list[str | int], token: int, width: int) -> tuple[dict[int, float], int]:
-        """Return log-likelihoods of the likeliest tokens and of ``token``; a bias picks it and changes no share."""
+    def _likelihood(self, prompt: list[str | int], token: int) -> tuple[float, int]:
+        """Return a token's log-likelihood and the prompt's number of tokens.
+
+        A reply tells the sampled token's share of the vocabulary, however small; a bias that makes it the sampled one
+        changes no share.
+        """
         reply = self._model.complete(
-            prompt=prompt, n_predict=1, n_probs=width, temperature=0.0, logit_bias=[[token, _FORCE]]
+            prompt=prompt, n_predict=1, n_probs=1, temperature=0.0, logit_bias=[[token, _FORCE]]
         )
         sampled = _first_token(reply)
         if sampled["id"] != token:
             raise LlmError(f"expected the likelihood of token {token}, but the model answered {sampled['id']}")
-        found = {int(entry["id"]): float(entry["logprob"]) for entry in (*sampled["top_logprobs"], sampled)}
-        return found, int(reply["usage"]["prompt_tokens"])
+        return float(sampled["logprob"]), int(reply["usage"]["prompt_tokens"])
 
-    def _against(self, prompt: list[str | int], anchor: int, known: float, tokens: Sequence[int]) -> dict[int, float]:
-        """Return log-likelihoods by the odds against the anchor's, all lifted above the rest of the vocabulary.
+    def _odds(self, prompt: list[str | int], anchor: int, tokens: Sequence[int]) -> dict[int, float]:
+        """Return the log-odds of tokens against the anchor, read with all of them lifted above the vocabulary.
 
         Tokens whose odds are too long for the model's single precision are left out.
         """
@@ -110,7 +110,7 @@ class ChoiceReader:
         base = shares.get(anchor, 0.0)
         if base < _LEAST:
             return {}
-        return {token: known + math.log(shares[token] / base) for token in tokens if shares.get(token, 0.0) > _LEAST}
+        return {token: math.log(shares[token] / base) for token in tokens if shares.get(token, 0.0) > _LEAST}
 
 
 def _tree(paths: Sequence[Path]) -> dict[Path, list[int]]:

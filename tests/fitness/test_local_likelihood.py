@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from evo.errors import LlmError
-from fitness import likelihood
 from fitness.likelihood import ChoiceReader
 from fitness.llamacpp import LlamaCpp
 
@@ -57,10 +56,8 @@ def by_hand(model: ToyModel, context: str, continuation: str) -> float:
     return sum(float(model.logprobs([context, *tokens[:i]])[token]) for i, token in enumerate(tokens))
 
 
-@pytest.mark.parametrize("width", [1, 3, 100, 300])
 @pytest.mark.parametrize("spread", [1.0, 4.0, 30.0])
-def test_the_likelihood_is_that_of_every_token(monkeypatch: pytest.MonkeyPatch, width: int, spread: float) -> None:
-    monkeypatch.setattr(likelihood, "WIDTH", width)
+def test_the_likelihood_is_that_of_every_token(spread: float) -> None:
     model = ToyModel(spread)
     choices = ("yes", "no", "yesterday", "perhaps", "yes")
     totals, lengths, context_tokens = reader(model).read("Label:", choices)
@@ -76,11 +73,17 @@ def test_shared_beginnings_are_asked_once() -> None:
     assert nodes == {("Label:",), ("Label:", 32), ("Label:", 32, 97)}
 
 
-def test_unlikely_choices_cost_two_calls_a_branching_however_many(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(likelihood, "WIDTH", 1)
+def test_a_branching_costs_two_calls_however_many_branches() -> None:
     model = ToyModel(spread=1.0)
     reader(model).read("x\n", ("a", "b", "c", "d", "e", "f"))
     assert len(model.calls) == 2
+
+
+def test_odds_too_long_for_single_precision_are_measured_one_by_one() -> None:
+    model = ToyModel(spread=60.0)
+    totals, _, _ = reader(model).read("x\n", ("a", "b", "c", "d"))
+    assert len(model.calls) > 2
+    assert totals == pytest.approx([by_hand(model, "x\n", choice) for choice in "abcd"], abs=1e-4)
 
 
 @pytest.mark.parametrize(
