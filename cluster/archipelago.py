@@ -18,7 +18,7 @@ from evo.model import Evaluation, Individual, island_of
 from evo.randomness import child_rng
 from evo.replay import History, history_of
 from evo.schema import evaluation_rows
-from evo.verdict import finalists, test_scores, verdict
+from evo.verdict import finalists, ranking, test_scores, verdict
 
 WATCH_S = 0.25
 GRACE_S = 10.0
@@ -93,17 +93,20 @@ async def _search(order: Commission, fleet: Fleet, broker: AnyBroker, stop: asyn
         await asyncio.wait({islands}, timeout=GRACE_S)
     stopped.cancel()
     islands.cancel()
-    await asyncio.wait({islands})
+    (outcome,) = await asyncio.gather(islands, return_exceptions=True)
     failure = await broker.failed_with()
     if failure is not None:
         raise failure
     if stop.is_set():
         raise Interrupted("the run was stopped on request")
-    islands.result()
+    if isinstance(outcome, BaseException):
+        raise outcome
 
 
 async def _finish(order: Commission, broker: AnyBroker) -> None:
     """Test the finalists once, side by side, and write the result."""
+    if not ranking(order.path, 1):
+        raise BudgetExhausted(_too_small(order))
     chosen = finalists(order.path)
     await broker.enter_final()
     sides = chosen.distinct
@@ -127,6 +130,15 @@ async def _finish(order: Commission, broker: AnyBroker) -> None:
         seed=order.settings.seed,
     )
     write_json(order.path / "result.json", result)
+
+
+def _too_small(order: Commission) -> str:
+    ground = order.ground(0)
+    rows = ground.racing.size(len(order.task.examples("dev")))
+    return (
+        f"the run ended before any prompt was scored: one prompt takes {rows} dev rows, a call each; "
+        "raise the budget, or score on fewer rows with `racing: {name: subset, n: 50}`"
+    )
 
 
 async def _test(order: Commission, broker: AnyBroker, sides: Sequence[Individual], rows: Sequence[int]) -> None:

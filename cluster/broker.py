@@ -120,6 +120,8 @@ class Broker:
         """See `evo.ports.Ledger.settle`."""
         self._jobs.desk(worker).keys.difference_update(receipt.key for receipt in receipts)
         self.ledger.settle_all(receipts)
+        if self.ledger.given_up is not None and self.failure is None:
+            await self.stop(self.ledger.given_up)
 
     async def finish(self, worker: int, job: int, result: Evaluation | Completion | EvoError) -> None:
         """Take a job's result, or the error that ended it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import socket
 from collections.abc import Awaitable
 from typing import Any
 
@@ -21,6 +22,7 @@ from evo.settings import RunSettings
 HOSTS_PER_CORE = 2
 """Island processes per core at most; more islands share them."""
 OBJECT_STORE_BYTES = 128 * 2**20
+REACH_S = 10.0
 _QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0", "RAY_DEDUP_LOGS": "0"}
 
 
@@ -139,6 +141,8 @@ def _cpus() -> int:
 
 def _connect(order: Commission, address: str | None) -> bool:
     os.environ.update({key: value for key, value in _QUIET.items() if key not in os.environ})
+    if address and ":" in address:
+        _try_to_reach(address)
     import ray
 
     if ray.is_initialized():
@@ -162,6 +166,15 @@ def _connect(order: Commission, address: str | None) -> bool:
             f"no Ray cluster answers at {address!r}; start one with `ray start --head`: {error}"
         ) from error
     return True
+
+
+def _try_to_reach(address: str) -> None:
+    """Raises ConfigError when nothing listens at HOST:PORT: Ray itself would try for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), timeout=REACH_S).close()
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"nothing answers at {address!r} ({error}); start Ray with `ray start --head`") from error
 
 
 def _disconnect() -> None:

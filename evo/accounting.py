@@ -45,6 +45,7 @@ class _Sending:
     attempts: int = 0
     answer: Completion | None = None
     error: str = "cancelled"
+    transient: bool = False
 
     def answered(self) -> Completion:
         assert self.answer is not None
@@ -115,7 +116,7 @@ class Accounted:
                     # Within the slot: what was sent and is not yet in the log is never more than the slots.
                     await self._settle(admission.key, sending)
             except LlmError as failure:
-                sending.error = str(failure)
+                sending.error, sending.transient = str(failure), failure.transient
                 if not failure.transient or sending.attempts >= self.attempts:
                     raise
                 await asyncio.sleep(pause_s(sending.attempts, failure.retry_after_s, rng))
@@ -139,6 +140,7 @@ class Accounted:
             completion=sending.answer,
             error="" if sending.answer else sending.error,
             attempts=sending.attempts,
+            transient=sending.transient,
         )
 
 
@@ -147,7 +149,7 @@ def admission_of(request: Request, identity: str, price: Price | None) -> Admiss
     prompt = sum(len(content.encode("utf-8", "surrogatepass")) for _, content in request.messages) + TEMPLATE_TOKENS
     output = sum(len(choice.encode("utf-8", "surrogatepass")) for choice in request.choices) or request.max_tokens
     usd = None if price is None else price.cost(prompt, output)
-    return Admission(request.key(identity), prompt + output, usd)
+    return Admission(request.key(identity), prompt + output, usd, identity)
 
 
 def _whole(answer: Completion) -> Completion:

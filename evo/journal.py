@@ -21,6 +21,7 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from evo.errors import EvoError
 from evo.schema import TABLES
 
 SEAL_ROWS = 5000
@@ -115,11 +116,14 @@ def next_number(folder: Path) -> int:
 
 
 def read_journal(path: Path) -> Iterator[dict[str, list[dict[str, Any]]]]:
-    """Yield whole transactions; a last line cut off by a crash is no transaction."""
+    """Yield whole transactions; a last line cut off by a crash is no transaction. Raises EvoError when damaged."""
     with open(path, "rb") as file:
-        for line in file:
+        for number, line in enumerate(file, 1):
             if line.endswith(b"\n"):
-                yield json.loads(line)
+                try:
+                    yield json.loads(line)
+                except ValueError as error:
+                    raise EvoError(f"{path}:{number} is damaged: {error}; put back the file the run wrote") from error
 
 
 def seal(folder: Path, journal: Path) -> None:
@@ -147,6 +151,15 @@ def _write_part(part: Path, table: pa.Table) -> None:
     _sync_folder(part.parent)
 
 
+def _read_part(part: Path, schema: pa.Schema) -> pa.Table:
+    try:
+        return pq.read_table(part, columns=schema.names, partitioning=None).cast(schema)
+    except FileNotFoundError:
+        raise
+    except (pa.ArrowException, OSError) as error:
+        raise EvoError(f"{part} is damaged: {error}; put back the file the run wrote") from error
+
+
 def _sync_folder(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY)
     try:
@@ -160,6 +173,7 @@ def read_table(folder: Path, table: str, columns: Sequence[str] | None = None) -
 
     Raises:
         KeyError: there is no such table.
+        EvoError: a file is damaged.
     """
     schema = TABLES[table]
     if columns is not None:
@@ -182,7 +196,7 @@ def _pieces(folder: Path, table: str, schema: pa.Schema, journals: Sequence[Path
     pieces = []
     for number in sorted({*tails, *parts}):
         if number in parts:
-            pieces.append(pq.read_table(parts[number], columns=schema.names, partitioning=None).cast(schema))
+            pieces.append(_read_part(parts[number], schema))
         elif tails[number]:
             pieces.append(pa.Table.from_pylist(tails[number], schema=schema))
     return pieces

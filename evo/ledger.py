@@ -9,11 +9,12 @@ from dataclasses import dataclass, replace
 
 from evo.budget import Account, Usage
 from evo.cache import AnswerCache
-from evo.errors import BudgetExhausted, Interrupted
+from evo.errors import BudgetExhausted, Interrupted, LlmError
 from evo.journal import Journal
 from evo.model import Completion
 from evo.ports import Admission, Receipt
 from evo.schema import call_row
+from evo.trial import Trial
 
 
 @dataclass(slots=True)
@@ -35,6 +36,7 @@ class _Flight:
 
     wanted: Usage
     landed: asyncio.Future[None]
+    model: str = ""
     failed: int = 0
 
 
@@ -49,6 +51,9 @@ class CallLedger:
         self._flying: dict[str, _Flight] = {}
         self._settled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._stopped: Exception | None = None
+        self._trial = Trial()
+        self.given_up: LlmError | None = None
+        """Why a model is given up, when one is; whoever owns the ledger ends the run with it."""
 
     @property
     def in_flight(self) -> int:
@@ -69,9 +74,12 @@ class CallLedger:
         flight = self._flying.get(admission.key)
         if flight is not None:
             return flight.landed
-        if not self._reserve(admission):
+        if not self._trial.admits(admission.model) or not self._reserve(admission):
             return self._settled
-        self._flying[admission.key] = _Flight(_most(admission), asyncio.get_running_loop().create_future())
+        self._trial.begin(admission.model, admission.key)
+        self._flying[admission.key] = _Flight(
+            _most(admission), asyncio.get_running_loop().create_future(), admission.model
+        )
         return None
 
     async def admit(self, admission: Admission) -> Completion | None:
@@ -105,12 +113,15 @@ class CallLedger:
         self._cache.put((r.key, r.completion) for r in receipts if r.completion is not None)
         for receipt in receipts:
             self._count(receipt)
+            self.given_up = self._trial.settle(receipt) or self.given_up
             self._land(receipt.key, _used(receipt))
         self._wake()
 
     def abandon(self, keys: Sequence[str]) -> None:
         """Free the reservations of calls whose worker was lost."""
         for key in keys:
+            if key in self._flying:
+                self._trial.end(self._flying[key].model, key)
             self._land(key, Usage())
         self._wake()
 

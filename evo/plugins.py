@@ -27,7 +27,10 @@ def resolve(group: str, name: str) -> Any:
     point = names(group).get(name)
     if point is None:
         raise ConfigError(unknown(group.rpartition(".")[2].rstrip("s"), name, names(group)))
-    return point.load()
+    try:
+        return point.load()
+    except (ImportError, AttributeError) as error:
+        raise ConfigError(f"cannot import {point.value!r}, which is {name!r} of {group}: {error}") from error
 
 
 def unknown(what: str, name: str, known: Mapping[str, Any] | set[str]) -> str:
@@ -65,7 +68,7 @@ def _imported(path: str, what: str) -> Any:
     module_name, _, attribute = path.partition(":")
     try:
         module = importlib.import_module(module_name)
-    except ImportError as error:
+    except (ImportError, ValueError, TypeError) as error:  # an empty name, a relative one
         raise ConfigError(f"cannot import {module_name!r} for {what} {path!r}: {error}") from error
     try:
         return getattr(module, attribute)

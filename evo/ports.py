@@ -204,6 +204,7 @@ class Admission:
     key: str
     tokens: int
     usd: float | None
+    model: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +219,8 @@ class Receipt:
     completion: Completion | None
     error: str = ""
     attempts: int = 1
+    transient: bool = False
+    """Whether it failed for a passing reason each time it was sent."""
 
 
 class Ledger(Protocol):

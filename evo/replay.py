@@ -41,7 +41,7 @@ def read_individuals(
     if island is not None:
         table = table.filter(pc.equal(table["island"], island))
     if numbers is not None:
-        table = table.filter(pc.is_in(table["id"], pa.array(list(numbers), pa.int64())))
+        table = table.filter(pc.is_in(table["id"], pa.array([n for n in numbers if 0 <= n < 2**63], pa.int64())))
     wanted = table["id"].combine_chunks()
     texts = _texts(folder, table["prompt"].combine_chunks())
     parents = _grouped(folder, "edges", "child", wanted)

@@ -1,0 +1,145 @@
+"""Workers and islands that vanish, as killed processes do: their questions stay with the broker, answers reach nobody."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cluster.archipelago import RESTARTS, sail
+from cluster.inline import InlineFleet
+from cluster.island import Island
+from cluster.workers import FitnessWorker
+from evo import Run
+from evo.commission import Commission
+from evo.config import parse
+from evo.engine import prepare
+from evo.errors import EvoError
+from fitness.toy import toy_rows
+
+PATIENCE_S = 8
+
+
+class Lost(Exception):
+    """What Ray says of a process that is gone."""
+
+
+class Wire:
+    """The broker over a line that can be cut: what was asked goes on over there, and nobody hears of it."""
+
+    def __init__(self, broker: Any) -> None:
+        self._broker, self.cut = broker, False
+
+    def __getattr__(self, name: str) -> Any:
+        async def call(*arguments: Any) -> Any:
+            if not self.cut:
+                asked = asyncio.ensure_future(getattr(self._broker, name)(*arguments))
+                try:
+                    answer = await asyncio.shield(asked)
+                except EvoError:
+                    if not self.cut:
+                        raise
+                else:
+                    if not self.cut:
+                        return answer
+            await asyncio.Event().wait()
+
+        return call
+
+
+class LossyFleet(InlineFleet):
+    """A fleet whose members vanish after the given times, in seconds."""
+
+    lost = (Lost,)
+
+    def __init__(
+        self, order: Commission, workers: Iterator[float] = iter(()), islands: Iterator[float] = iter(())
+    ) -> None:
+        super().__init__(order)
+        self.deaths = 0
+        self._workers, self._islands = workers, islands
+        self._graves: list[Any] = []
+
+    async def worker(self, number: int, plan: Any) -> None:
+        wire = Wire(self._broker)
+        await self._mortal(FitnessWorker(number, plan, wire).run(), wire, next(self._workers, None))
+
+    async def island(self, number: int, shore: Any, history: Any) -> Any:
+        wire = Wire(self._broker)
+        island = Island(self._order.ground(number), shore, self._order.models_of(number), wire, history)
+        return await self._mortal(island.run(), wire, next(self._islands, None))
+
+    async def _mortal(self, life: Any, wire: Wire, seconds: float | None) -> Any:
+        task = asyncio.ensure_future(life)
+        self._graves.append(task)
+        done, _ = await asyncio.wait({task}, timeout=seconds)
+        if done:
+            return task.result()
+        wire.cut = True
+        self.deaths += 1
+        raise Lost("killed")
+
+
+@pytest.fixture
+def order(tmp_path):
+    def make(name: str, **more: Any) -> Commission:
+        rows = toy_rows(24)
+        content = {
+            "task": {"data": {"train": rows[:4], "dev": rows[4:14], "test": rows[14:]}, "scorer": "choice"},
+            "model": {"name": "fake/toy", "options": {"latency_ms": 5}},
+            "prompts": ["Judge the review.", "Say positive or negative.", "What is the tone?"],
+            "method": {"name": "evoprompt-ga", "population": 5, "generations": 2},
+            "islands": 2,
+            "topology": "isolated",
+            "executor": "inline",
+            "concurrency": 8,
+            "storage": str(tmp_path / name),
+            "budget": {"calls": 2000},
+            **more,
+        }
+        return prepare(parse(content), base=Path.cwd(), title="t")
+
+    return make
+
+
+async def voyage(order: Commission, fleet: InlineFleet) -> Run:
+    await asyncio.wait_for(sail(order, fleet, 2, asyncio.Event(), lambda snapshot: None), PATIENCE_S)
+    return Run(order.path)
+
+
+def history(run: Run) -> list[tuple]:
+    rows = run.individuals().sort_by("id").to_pylist()
+    return [(r["id"], r["operator"], r["prompt"], r["fitness"], r["n_scored"], r["status"]) for r in rows]
+
+
+def lives(seed: int, count: int) -> Iterator[float]:
+    return iter(np.random.default_rng(seed).uniform(0.01, 0.15, count))
+
+
+@pytest.mark.parametrize(("workers", "islands"), [(5, 0), (0, 5), (5, 5)])
+async def test_a_run_that_loses_workers_and_islands_ends_like_one_that_does_not(order, workers, islands):
+    plain, lossy = order("plain"), order("lossy")
+    whole = await voyage(plain, InlineFleet(plain))
+    fleet = LossyFleet(lossy, lives(1, workers), lives(2, islands))
+    run = await voyage(lossy, fleet)
+    assert fleet.deaths >= 3, "hardly anyone was lost: nothing was tested"
+    assert history(run) == history(whole)
+    assert run.result["winner"] == whole.result["winner"]
+    answered = [row["key"] for row in run.calls().to_pylist() if row["text"] is not None]
+    assert len(answered) == len(set(answered))
+    lost = [row for row in run.events().to_pylist() if row["kind"] == "worker_lost"]
+    assert len(lost) == min(workers, fleet.deaths) or islands
+
+
+@pytest.mark.parametrize("kind", ["workers", "islands"])
+async def test_a_process_that_is_lost_again_and_again_ends_the_run_with_a_message(order, kind):
+    doomed = order("doomed")
+    always = iter(lambda: 0.002, None)
+    fleet = LossyFleet(doomed, **{kind: always})
+    what = "fitness worker" if kind == "workers" else "island"
+    with pytest.raises(EvoError, match=rf"{what} \d was lost {RESTARTS + 1} times, last: killed"):
+        await voyage(doomed, fleet)
