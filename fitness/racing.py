@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -57,18 +58,21 @@ class Subset:
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """A few examples first; more, up to ``n``, only for a newborn that is not behind the median rival on those few.
+    """A few examples first; more, stage by stage, only for a newborn that is not behind the median rival so far.
 
-    All are compared on the same rows. Without rivals, as for seed prompts, the gate is open. The idea is the minibatch
+    All are compared on the same rows. Without rivals, as for seed prompts, the gates are open. The idea is the minibatch
     gate of reflective search (Agrawal et al. 2025), with the living as the bar instead of the parent.
+
+    Args:
+        stages: How many of the shared order's examples a newborn has been scored on at the end of each stage.
     """
 
-    first: int = 24
-    n: int = 100
+    stages: tuple[int, ...] = (24, 100)
 
     def __post_init__(self) -> None:
-        if not 1 <= self.first <= self.n:
-            raise ConfigError(f"racing gate: expected 1 <= first <= n, got first {self.first} and n {self.n}")
+        object.__setattr__(self, "stages", tuple(self.stages))
+        if not self.stages or self.stages[0] < 1 or any(a >= b for a, b in pairwise(self.stages)):
+            raise ConfigError(f"racing gate: expected stages that grow, such as [24, 100], got {list(self.stages)}")
 
     def next(
         self,
@@ -77,20 +81,24 @@ class Gate:
         order: Sequence[int],
         rng: np.random.Generator,  # noqa: ARG002 - part of the protocol: nothing is drawn here
     ) -> tuple[int, ...] | None:
-        """Return the first few, then the rest up to ``n``; None for a newborn that is behind."""
-        few, untried = order[: self.first], _untried(newborn, order[: self.n])
-        if not newborn.evaluation.outcomes:
-            return tuple(few)
-        if not untried:
-            return ()
-        bars = [mean for rival in rivals if rival.ok and (mean := _mean_on(rival, few)) is not None]
-        own = _mean_on(newborn, few)
-        behind = own is not None and bars and own < float(np.median(bars))
-        return None if behind else untried
+        """Return what is left of the stage, or the next stage; None for a newborn that is behind."""
+        passed: Sequence[int] = ()
+        for stage in self.stages:
+            untried = _untried(newborn, order[:stage])
+            if untried:
+                return None if passed and _is_behind(newborn, rivals, passed) else untried
+            passed = order[:stage]
+        return ()
 
     def size(self, dev: int) -> int:
-        """Return the smaller of ``n`` and ``dev``."""
-        return min(self.n, dev)
+        """Return the smaller of the last stage and ``dev``."""
+        return min(self.stages[-1], dev)
+
+
+def _is_behind(newborn: Individual, rivals: Sequence[Individual], numbers: Sequence[int]) -> bool:
+    own = _mean_on(newborn, numbers)
+    bars = [mean for rival in rivals if rival.ok and (mean := _mean_on(rival, numbers)) is not None]
+    return own is not None and bool(bars) and own < float(np.median(bars))
 
 
 def _mean_on(individual: Individual, numbers: Sequence[int]) -> float | None:

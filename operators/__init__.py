@@ -1,7 +1,7 @@
 """Operators that write prompts, selection, and the search methods built of them. This page is the table of contents."""
 
 from operators.differential import EvoPromptDe
-from operators.edits import Edit, PhraseCrossover
+from operators.edits import Edit, PhraseCrossover, Reframe
 from operators.generational import EvoPromptGa
 from operators.parsing import between_tags
 from operators.rewrites import CrossoverMutation, DifferentialRecombination, Paraphrase
@@ -17,6 +17,7 @@ __all__ = [
     "EvoPromptGa",
     "Paraphrase",
     "PhraseCrossover",
+    "Reframe",
     "Seed",
     "SteadyState",
     "best",

@@ -86,6 +86,26 @@ class Edit:
 
 
 @dataclass(frozen=True, slots=True)
+class Reframe:
+    """Return the parent with a whole sentence exchanged for one of the bank, or with one more.
+
+    The larger step beside `Edit`'s small ones: a new framing instead of other words in the old one. No model call.
+    """
+
+    name: ClassVar[str] = "reframe"
+
+    labels: tuple[str, ...] = ()
+    locked: tuple[str, ...] = ()
+    max_chars: int = 2000
+
+    async def __call__(self, parents: Sequence[Individual], llm: Llm, rng: np.random.Generator) -> Prompt:
+        """Return the child. Raises OperatorError when no sentence may be exchanged and none fits beside."""
+        (base,) = parents
+        edit = Edit(1, "sentence", ("substitute", "add"), self.labels, self.locked, self.max_chars)
+        return await edit([base], llm, rng)
+
+
+@dataclass(frozen=True, slots=True)
 class PhraseCrossover:
     """Return a mix of two parents' clauses (base, mate): uniform or cut at one point, drawn with equal chance.
 

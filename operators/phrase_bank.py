@@ -1,6 +1,7 @@
 """Phrases and synonyms that serve model-free edits where GrIPS asks a paraphrasing model. All our own words.
 
-Steps are sentences that may stand beside any instruction; frames are instructions made of the task's labels;
+Steps are sentences that may stand beside any instruction; openings are instructions by themselves; frames are
+instructions made of the task's labels;
 fragments replace a clause; cues end an instruction and lead over to the input or the answer, which counts for much
 with small models.
 """
@@ -61,6 +62,29 @@ FRAMES = (
     "Your choices are {options}.",
     "Does the text belong to {options}?",
 )
+
+_VERBS = ("Classify", "Identify", "Judge", "Label", "Name", "State")
+_ASPECTS = (
+    "category",
+    "content",
+    "feeling",
+    "intent",
+    "kind",
+    "main point",
+    "meaning",
+    "mood",
+    "purpose",
+    "subject",
+    "tone",
+    "type",
+)
+_OBJECTS = ("the text", "each text", "this text")
+
+OPENINGS = (
+    *(f"{verb} the {aspect} of {object_}." for verb in _VERBS for aspect in _ASPECTS for object_ in _OBJECTS),
+    *(f"What is the {aspect} of this text?" for aspect in _ASPECTS),
+)
+"""Instructions that stand by themselves, from a small grammar: a verb, an aspect, the text."""
 
 FRAGMENTS = (
     "with one word",

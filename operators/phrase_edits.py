@@ -13,7 +13,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from operators.phrase_bank import ANSWER_CUES, FRAGMENTS, INPUT_CUES, STEPS, frames, synonyms
+from operators.phrase_bank import ANSWER_CUES, FRAGMENTS, INPUT_CUES, OPENINGS, STEPS, frames, synonyms
 from operators.phrases import Level, Phrase, free, join
 
 T = TypeVar("T")
@@ -128,9 +128,10 @@ def _marked(phrase: Phrase, mark: str) -> Phrase:
 
 
 def _other_sentence(phrases: Phrases, labels: tuple[str, ...], rng: np.random.Generator) -> Phrases | None:
-    """Return one sentence replaced; the only one gives way to a frame alone: the prompt must stay an instruction."""
+    """Return one sentence replaced; the only one gives way to an instruction: the prompt must stay one."""
     places = free(phrases)
-    options = frames(labels) if len(places) < 2 else (*STEPS, *frames(labels))
+    instructions = (*OPENINGS, *frames(labels)) if rng.random() < 0.5 else frames(labels) or OPENINGS
+    options = instructions if len(places) < 2 else (*STEPS, *instructions)
     return _replaced(phrases, draw(places, rng), draw(_fresh(options, phrases), rng))
 
 

@@ -13,7 +13,7 @@ from evo.model import Individual, by_fitness
 from evo.plugins import build, names, unknown
 from evo.ports import Operator, Proposal
 from evo.settings import NamedSettings
-from operators.edits import OPERATIONS, Edit, PhraseCrossover
+from operators.edits import OPERATIONS, Edit, PhraseCrossover, Reframe
 from operators.rewrites import CrossoverMutation, DifferentialRecombination, Paraphrase
 from operators.selection import tournament
 from operators.worked_examples import family_for
@@ -57,6 +57,11 @@ def edit(stock: Stock, rng: np.random.Generator) -> Proposal:
     return Proposal(operator, (base, giver[0]), ("base", giver[1]))
 
 
+def reframe(stock: Stock, rng: np.random.Generator) -> Proposal:
+    """Return a member with another framing sentence."""
+    return Proposal(Reframe(stock.labels), (stock.parent(rng),), ("base",))
+
+
 def phrase_crossover(stock: Stock, rng: np.random.Generator) -> Proposal:
     """Return a crossover of two members' phrases."""
     base = stock.parent(rng)
@@ -89,6 +94,7 @@ def differential(stock: Stock, rng: np.random.Generator) -> Proposal:
 
 RECIPES: Mapping[str, tuple[Recipe, int]] = {
     "edit": (edit, 1),
+    "reframe": (reframe, 1),
     "phrase-crossover": (phrase_crossover, 2),
     "paraphrase": (paraphrase, 1),
     "crossover-mutation": (crossover_mutation, 2),

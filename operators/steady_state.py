@@ -26,7 +26,13 @@ from operators.seeds import Seed
 from operators.selection import best
 
 NAME = "steady-state"
-WEIGHTS = (("edit", 0.45), ("phrase-crossover", 0.2), ("paraphrase", 0.2), ("crossover-mutation", 0.15))
+WEIGHTS = (
+    ("edit", 0.3),
+    ("reframe", 0.15),
+    ("phrase-crossover", 0.2),
+    ("paraphrase", 0.2),
+    ("crossover-mutation", 0.15),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +80,8 @@ class SteadyState:
     Args:
         population: Most members.
         tournament: How many compete to become a parent, drawn with replacement.
-        operators: Weight of each operator: edit, phrase-crossover, paraphrase, crossover-mutation, differential, or
-            a plugin's, which is given one parent. While too few live for any of them, edit stands in.
+        operators: Weight of each operator: edit, reframe, phrase-crossover, paraphrase, crossover-mutation,
+            differential, or a plugin's, which is given one parent. While too few live for any of them, edit stands in.
         in_flight: Most births under way at once; more of them breed from staler parents.
         temperature: Of the operator model.
         max_tokens: Most tokens of one reply of the operator model.

@@ -41,7 +41,7 @@ def open_broker(tmp_path):
 
 
 def admission(key: str, tokens: int = 10) -> Admission:
-    return Admission(key, tokens, 0.0)
+    return Admission(key, tokens, 0.0, "m")
 
 
 def receipt(key: str, text: str | None = "yes", purpose: str = "task") -> Receipt:
@@ -184,7 +184,7 @@ async def test_an_island_gets_what_its_sources_offer_and_each_offer_once(open_br
 async def test_a_run_opened_again_remembers_calls_answers_money_and_time(open_broker, tmp_path):
     broker = open_broker(budget={"calls": 3, "usd": 1.0})
     path = broker.store.journal.folder
-    assert await broker.admit(0, Admission("k", 10, 0.5)) is None
+    assert await broker.admit(0, Admission("k", 10, 0.5, "m")) is None
     paid = Completion("yes", 3, 1, 0.25)
     await broker.settle(0, [Receipt("k", "m", "task", 1, 0.0, paid, attempts=2)])
     await broker.close()

@@ -1,15 +1,16 @@
-"""Workers and islands that vanish, as killed processes do: their questions stay with the broker, answers reach nobody."""
+"""Workers and islands that vanish, as killed processes do: the broker goes on with what they asked, nobody hears it."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+import cluster.archipelago
 from cluster.archipelago import RESTARTS, sail
 from cluster.inline import InlineFleet
 from cluster.island import Island
@@ -21,7 +22,7 @@ from evo.engine import prepare
 from evo.errors import EvoError
 from fitness.toy import toy_rows
 
-PATIENCE_S = 8
+PATIENCE_S = 6
 
 
 class Lost(Exception):
@@ -56,12 +57,10 @@ class LossyFleet(InlineFleet):
 
     lost = (Lost,)
 
-    def __init__(
-        self, order: Commission, workers: Iterator[float] = iter(()), islands: Iterator[float] = iter(())
-    ) -> None:
+    def __init__(self, order: Commission, workers: Iterable[float] = (), islands: Iterable[float] = ()) -> None:
         super().__init__(order)
         self.deaths = 0
-        self._workers, self._islands = workers, islands
+        self._workers, self._islands = iter(workers), iter(islands)
         self._graves: list[Any] = []
 
     async def worker(self, number: int, plan: Any) -> None:
@@ -85,7 +84,9 @@ class LossyFleet(InlineFleet):
 
 
 @pytest.fixture
-def order(tmp_path):
+def order(tmp_path, monkeypatch):
+    monkeypatch.setattr(cluster.archipelago, "GRACE_S", 0.5)
+
     def make(name: str, **more: Any) -> Commission:
         rows = toy_rows(24)
         content = {

@@ -50,20 +50,23 @@ class Bank:
 
 
 @contextmanager
-def bank(path: Path, *, run: str = "run", **caps: float) -> Iterator[Bank]:
-    """Open a ledger in ``path``; answers are shared by everything beside it."""
+def bank(path: Path, *, run: str = "run", proven: bool = True, **caps: float) -> Iterator[Bank]:
+    """Open a ledger in ``path``; answers are shared by everything beside it. ``proven``: the model has answered."""
     path.mkdir(exist_ok=True)
     account = WatchedAccount(Budget(**caps))
     cache, journal = AnswerCache(path.parent / "answers.sqlite", run), Journal(path)
+    ledger = CallLedger(account, cache, journal)
+    if proven:
+        ledger._trial.settle(receipt("proof", answer()))
     try:
-        yield Bank(path, account, cache, journal, CallLedger(account, cache, journal))
+        yield Bank(path, account, cache, journal, ledger)
     finally:
         journal.close()
         cache.close()
 
 
-def admission(key: str, tokens: int = 10, usd: float | None = 0.0) -> Admission:
-    return Admission(key, tokens, usd)
+def admission(key: str, tokens: int = 10, usd: float | None = 0.0, model: str = "model") -> Admission:
+    return Admission(key, tokens, usd, model)
 
 
 def answer(text: str = "yes", tokens: int = 4, usd: float | None = 0.0) -> Completion:
@@ -71,4 +74,14 @@ def answer(text: str = "yes", tokens: int = 4, usd: float | None = 0.0) -> Compl
 
 
 def receipt(key: str, completion: Completion | None, **more: object) -> Receipt:
-    return Receipt(key, "model", "task", None, 0.0, completion, **more)
+    return Receipt(
+        key,
+        **{
+            "model": "model",
+            "purpose": "task",
+            "individual": None,
+            "started_at": 0.0,
+            **more,
+            "completion": completion,
+        },
+    )

@@ -236,3 +236,64 @@ async def test_calls_are_on_disk_before_settling_returns(tmp_path):
             await opened.ledger.settle(receipt(str(number), answer()))
             assert len(opened.calls()) == number + 1
         assert time.perf_counter() - started < PATIENCE_S
+
+
+def failed(key: str, **more: object):
+    return receipt(key, None, error="busy", transient=True, **more)
+
+
+async def test_a_model_must_answer_once_before_its_calls_go_out_side_by_side(tmp_path):
+    with bank(tmp_path / "run", proven=False) as opened:
+        assert await opened.ledger.admit(admission("a")) is None
+        others = [asyncio.create_task(opened.ledger.admit(admission(str(number)))) for number in range(5)]
+        another_model = await asyncio.wait_for(opened.ledger.admit(admission("b", model="other")), PATIENCE_S)
+        assert another_model is None
+        assert not any(task.done() for task in others)
+        await opened.ledger.settle(receipt("a", answer()))
+        assert await asyncio.wait_for(asyncio.gather(*others), PATIENCE_S) == [None] * 5
+        assert opened.ledger.given_up is None
+
+
+@pytest.mark.parametrize("end", ["failed", "cancelled", "lost"])
+async def test_when_the_first_call_to_a_model_comes_to_nothing_the_next_one_goes(tmp_path, end):
+    with bank(tmp_path / "run", proven=False) as opened:
+        assert await opened.ledger.admit(admission("a")) is None
+        waiting = [asyncio.create_task(opened.ledger.admit(admission(key))) for key in "bc"]
+        await asyncio.sleep(0)
+        if end == "lost":
+            opened.ledger.abandon(["a"])
+        else:
+            await opened.ledger.settle(failed("a", attempts=1 if end == "failed" else 0))
+        done, waiting = await asyncio.wait(waiting, timeout=0.05)
+        assert [task.result() for task in done] == [None]
+        assert len(waiting) == 1
+        assert opened.ledger.given_up is None
+        waiting.pop().cancel()
+
+
+async def test_a_model_that_never_answers_is_given_up_after_two_calls(tmp_path):
+    with bank(tmp_path / "run", proven=False) as opened:
+        for key in "ab":
+            assert opened.ledger.given_up is None
+            assert await asyncio.wait_for(opened.ledger.admit(admission(key)), PATIENCE_S) is None
+            await opened.ledger.settle(failed(key))
+        assert "2 calls to model failed and none was answered, the last with: busy" in str(opened.ledger.given_up)
+
+
+async def test_a_model_that_answered_is_given_up_only_after_many_failures_in_a_row(tmp_path):
+    with bank(tmp_path / "run") as opened:
+        for number in range(60):
+            key = str(number)
+            await asyncio.wait_for(opened.ledger.admit(admission(key)), PATIENCE_S)
+            fine = number % 24 == 23
+            await opened.ledger.settle(receipt(key, answer()) if fine else failed(key))
+        lasting = [f"refused {number}" for number in range(40)]
+        for key in lasting:  # this row is refused for good: no sign of a model that is down
+            await opened.ledger.admit(admission(key))
+            await opened.ledger.settle(receipt(key, None, error="content filter"))
+        assert opened.ledger.given_up is None
+        for number in range(25):
+            await opened.ledger.admit(admission(f"down {number}"))
+            await opened.ledger.settle(failed(f"down {number}"))
+        assert "failed in a row" in str(opened.ledger.given_up)
+        assert "can be resumed" in str(opened.ledger.given_up)

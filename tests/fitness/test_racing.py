@@ -50,7 +50,7 @@ def test_a_subset_of_nothing_is_refused(n):
 
 def test_gate_opens_for_a_newborn_that_is_not_behind_the_median_rival():
     rivals = [newborn(Outcome(5, value), Outcome(3, value), Outcome(9, 0.0)) for value in (0.0, 0.5, 1.0)]
-    gate = Gate(first=2, n=4)
+    gate = Gate((2, 4))
     assert gate.next(newborn(), rivals, ORDER, RNG) == (5, 3)
     assert gate.next(newborn(Outcome(5, 1.0), Outcome(3, 0.0)), rivals, ORDER, RNG) == (9, 1)
     assert gate.next(newborn(Outcome(5, 0.4), Outcome(3, 0.5)), rivals, ORDER, RNG) is None
@@ -58,13 +58,21 @@ def test_gate_opens_for_a_newborn_that_is_not_behind_the_median_rival():
 
 
 def test_gate_is_open_without_rivals_and_without_evidence():
-    gate = Gate(first=2, n=4)
+    gate = Gate((2, 4))
     assert gate.next(newborn(Outcome(5, 0.0), Outcome(3, 0.0)), (), ORDER, RNG) == (9, 1)
     lost = [Outcome(5, None, error="timeout"), Outcome(3, None, error="timeout")]
     assert gate.next(newborn(*lost), [newborn(*scored(5, 3))], ORDER, RNG) == (9, 1)
 
 
-@pytest.mark.parametrize("first", [0, 5])
-def test_gate_checks_its_arguments(first):
-    with pytest.raises(ConfigError, match="1 <= first <= n"):
-        Gate(first=first, n=4)
+def test_each_stage_has_its_own_bar():
+    rival = newborn(Outcome(5, 0.0), Outcome(3, 1.0), Outcome(9, 1.0), Outcome(1, 1.0))
+    gate = Gate((1, 2, 4))
+    assert gate.next(newborn(Outcome(5, 0.0)), [rival], ORDER, RNG) == (3,)
+    assert gate.next(newborn(Outcome(5, 0.0), Outcome(3, 0.5)), [rival], ORDER, RNG) is None
+    assert gate.next(newborn(Outcome(5, 0.0), Outcome(3, 1.0)), [rival], ORDER, RNG) == (9, 1)
+
+
+@pytest.mark.parametrize("stages", [(), (0, 5), (5, 5), (9, 4)])
+def test_gate_checks_its_stages(stages):
+    with pytest.raises(ConfigError, match="stages that grow"):
+        Gate(stages)
