@@ -60,7 +60,7 @@ class Subset:
 class Gate:
     """A few examples first; more, stage by stage, only for a newborn that is not behind the median rival so far.
 
-    All are compared on the same rows. Without rivals, as for seed prompts, the gates are open. The idea is the minibatch
+    All are compared on the same rows. Without rivals, as for seed prompts, the gates are open. After the minibatch
     gate of reflective search (Agrawal et al. 2025), with the living as the bar instead of the parent.
 
     Args:

@@ -65,11 +65,11 @@ class Edit:
         text = base.prompt.text
         longest = max(self.max_chars, len(text))
         for _ in range(self.compose):
-            text = self._edited(text, [other.prompt.text for other in others], longest, rng)
+            text = self._edited(text, base.prompt.text, [other.prompt.text for other in others], longest, rng)
         refuse_copy(text, parents)
         return base.prompt.with_text(text)
 
-    def _edited(self, text: str, others: Sequence[str], longest: int, rng: np.random.Generator) -> str:
+    def _edited(self, text: str, parent: str, others: Sequence[str], longest: int, rng: np.random.Generator) -> str:
         """Return ``text`` after the first edit that applies; operations, then levels, are tried in random order."""
         levels = [_LEVELS[int(place)] for place in rng.permutation(3)] if self.level == "any" else [self.level]
         operations = [self.operations[int(place)] for place in rng.permutation(len(self.operations))]
@@ -77,7 +77,7 @@ class Edit:
             sources = tuple(phrase.text for phrase in _offered(others, level, self.locked))
             phrases = split(text, level, self.locked)
             edited = EDITS[operation](phrases, Material(level, sources, self.labels), rng)
-            child = tidy(edited, text) if edited and _has_words(edited) else text
+            child = tidy(edited, parent) if edited and _has_words(edited) else text
             if child != text and len(child) <= longest:
                 return child
         raise OperatorError(

@@ -33,10 +33,12 @@ class Wire:
     """The broker over a line that can be cut: what was asked goes on over there, and nobody hears of it."""
 
     def __init__(self, broker: Any) -> None:
-        self._broker, self.cut = broker, False
+        self._broker, self.cut, self.buried = broker, False, False
 
     def __getattr__(self, name: str) -> Any:
         async def call(*arguments: Any) -> Any:
+            if self.buried:
+                raise Lost("gone")
             if not self.cut:
                 asked = asyncio.ensure_future(getattr(self._broker, name)(*arguments))
                 try:
@@ -61,7 +63,7 @@ class LossyFleet(InlineFleet):
         super().__init__(order)
         self.deaths = 0
         self._workers, self._islands = iter(workers), iter(islands)
-        self._graves: list[Any] = []
+        self._graves: list[tuple[asyncio.Task[Any], Wire]] = []
 
     async def worker(self, number: int, plan: Any) -> None:
         wire = Wire(self._broker)
@@ -74,13 +76,20 @@ class LossyFleet(InlineFleet):
 
     async def _mortal(self, life: Any, wire: Wire, seconds: float | None) -> Any:
         task = asyncio.ensure_future(life)
-        self._graves.append(task)
+        self._graves.append((task, wire))
         done, _ = await asyncio.wait({task}, timeout=seconds)
         if done:
             return task.result()
         wire.cut = True
         self.deaths += 1
         raise Lost("killed")
+
+    async def bury(self) -> None:
+        """End what stands for the dead processes."""
+        for task, wire in self._graves:
+            wire.buried = True
+            task.cancel()
+        await asyncio.gather(*(task for task, _ in self._graves), return_exceptions=True)
 
 
 @pytest.fixture
@@ -108,7 +117,11 @@ def order(tmp_path, monkeypatch):
 
 
 async def voyage(order: Commission, fleet: InlineFleet) -> Run:
-    await asyncio.wait_for(sail(order, fleet, 2, asyncio.Event(), lambda snapshot: None), PATIENCE_S)
+    try:
+        await asyncio.wait_for(sail(order, fleet, 2, asyncio.Event(), lambda snapshot: None), PATIENCE_S)
+    finally:
+        if isinstance(fleet, LossyFleet):
+            await fleet.bury()
     return Run(order.path)
 
 

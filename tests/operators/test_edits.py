@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evo.errors import ConfigError, OperatorError
-from operators.edits import OPERATIONS, Edit, PhraseCrossover
-from operators.phrase_bank import ANSWER_CUES, FRAGMENTS, FRAMES, INPUT_CUES, STEPS, frames, synonyms
+from operators.edits import OPERATIONS, Edit, PhraseCrossover, Reframe
+from operators.phrase_bank import ANSWER_CUES, FRAGMENTS, FRAMES, INPUT_CUES, OPENINGS, STEPS, frames, synonyms
 from operators.phrases import free, join, split
 from operators.templates import PLACEHOLDER
 
@@ -133,10 +133,21 @@ def test_substitute_alone_uses_synonyms_and_spares_labels() -> None:
     assert found == {"Categorize the text as question.", "Label the text as question."}
 
 
-def test_substitute_at_sentence_level_frames_the_only_sentence_by_the_labels() -> None:
+def test_the_only_sentence_gives_way_to_an_instruction() -> None:
     operator = Edit(level="sentence", operations=("substitute",), labels=("good", "bad"))
-    assert children(operator, ["What now?"]) <= set(frames(("good", "bad")))
-    assert children(Edit(level="sentence", operations=("substitute",)), ["What now?"]) == {""}
+    found = children(operator, ["What now?"])
+    assert found <= {*frames(("good", "bad")), *OPENINGS}
+    assert found & set(frames(("good", "bad")))
+    assert found & set(OPENINGS)
+    assert children(Edit(level="sentence", operations=("substitute",)), ["What now?"]) <= set(OPENINGS)
+
+
+def test_reframe_exchanges_a_sentence_or_adds_one() -> None:
+    found = children(Reframe(labels=("good", "bad")), ["Sort it. Be quick."])
+    kept = [child for child in found if "Sort it." in child and "Be quick." in child]
+    assert kept
+    assert len(kept) < len(found)
+    assert all("Sort it." in child or "Be quick." in child for child in found)
 
 
 def test_add_puts_back_what_an_ancestor_had_and_the_child_has_not() -> None:

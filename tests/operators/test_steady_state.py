@@ -14,7 +14,7 @@ from evo.errors import ConfigError
 from operators.edits import Edit
 from operators.rewrites import CrossoverMutation, Paraphrase
 from operators.seeds import Seed
-from operators.steady_state import Credit, SteadyState
+from operators.steady_state import WEIGHTS, Credit, SteadyState
 
 SEEDS = 5
 
@@ -59,7 +59,7 @@ def test_children_are_bred_while_seeds_are_still_under_way() -> None:
 
 def test_operators_are_drawn_by_weight() -> None:
     found = Counter(proposal.operator.name for proposal in asked(SteadyState(), begun(SteadyState()), 2000))
-    for name, share in (("edit", 0.45), ("phrase-crossover", 0.2), ("paraphrase", 0.2), ("crossover-mutation", 0.15)):
+    for name, share in WEIGHTS:
         assert found[name] / 2000 == pytest.approx(share, abs=0.045)
 
 
