@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
 from cluster.broker import Broker
@@ -68,13 +70,16 @@ async def sail(order: Commission, fleet: Fleet, workers: int, stop: asyncio.Even
         await _search(order, fleet, broker, stop)
         await _finish(order, broker)
         watch(await broker.snapshot())
+    except OSError as error:
+        raise EvoError(f"{order.path} cannot be written: {error}; make room, then resume the run") from error
     finally:
         for helper in helpers:
             helper.cancel()
-        await broker.close()
-        await asyncio.wait(crew, timeout=GRACE_S)
+        await broker.dismiss()
+        await asyncio.wait(crew, timeout=GRACE_S)  # calls under way still find their place in the log
         for member in crew:
             member.cancel()
+        await broker.close()
         await fleet.close()
         await asyncio.gather(*crew, *helpers, return_exceptions=True)
 
@@ -85,22 +90,25 @@ async def _search(order: Commission, fleet: Fleet, broker: AnyBroker, stop: asyn
     shores = [
         Shore(tuple(sorted(graph.predecessors(i))), settings.migration.every, settings.migration.count) for i in graph
     ]
-    islands = asyncio.gather(*(_keep_island(order, fleet, i, shore) for i, shore in enumerate(shores)))
+    islands = [asyncio.create_task(_keep_island(order, fleet, broker, i, shore)) for i, shore in enumerate(shores)]
+    together = asyncio.gather(*islands)
     stopped = asyncio.ensure_future(stop.wait())
-    pair: set[asyncio.Future[Any]] = {islands, stopped}
+    pair: set[asyncio.Future[Any]] = {together, stopped}
     await asyncio.wait(pair, return_when=asyncio.FIRST_COMPLETED)
     if stop.is_set():
-        await asyncio.wait({islands}, timeout=GRACE_S)
+        await asyncio.wait({together}, timeout=GRACE_S)
     stopped.cancel()
-    islands.cancel()
-    (outcome,) = await asyncio.gather(islands, return_exceptions=True)
+    for island in islands:
+        island.cancel()
+    outcomes = await asyncio.gather(*islands, together, return_exceptions=True)
     failure = await broker.failed_with()
     if failure is not None:
         raise failure
     if stop.is_set():
         raise Interrupted("the run was stopped on request")
-    if isinstance(outcome, BaseException):
-        raise outcome
+    for outcome in outcomes:
+        if isinstance(outcome, BaseException) and not isinstance(outcome, asyncio.CancelledError):
+            raise outcome
 
 
 async def _finish(order: Commission, broker: AnyBroker) -> None:
@@ -114,12 +122,12 @@ async def _finish(order: Commission, broker: AnyBroker) -> None:
     rows = [row for row in order.task.examples("test") if not all(row in seen for seen in tested)]
     count = await broker.affordable(len(sides) * len(rows)) // len(sides)
     status = "done" if count == len(rows) else "budget"
-    for start in range(0, count, FINAL_BLOCK):
-        try:
+    try:
+        for start in range(0, count, FINAL_BLOCK):
             await _test(order, broker, sides, rows[start : min(count, start + FINAL_BLOCK)])
-        except BudgetExhausted:
-            status = "budget"  # what could be paid for is tested, and its number is part of the result
-            break
+    except BudgetExhausted:
+        status = "budget"
+        await _test_what_is_paid(order, broker, sides, rows[start:count])
     snapshot = await broker.snapshot()
     result = verdict(
         order.path,
@@ -130,6 +138,15 @@ async def _finish(order: Commission, broker: AnyBroker) -> None:
         seed=order.settings.seed,
     )
     write_json(order.path / "result.json", result)
+
+
+async def _test_what_is_paid(
+    order: Commission, broker: AnyBroker, sides: Sequence[Individual], rows: Sequence[int]
+) -> None:
+    """Test row by row, both sides each: answered calls cost nothing again, the first that does not fit ends it."""
+    with contextlib.suppress(BudgetExhausted):
+        for row in rows:
+            await _test(order, broker, sides, [row])
 
 
 def _too_small(order: Commission) -> str:
@@ -172,12 +189,12 @@ async def _keep_worker(fleet: Fleet, broker: AnyBroker, number: int, plan: Worke
                 await broker.stop(EvoError(f"fitness worker {number} was lost {RESTARTS + 1} times, last: {error}"))
 
 
-async def _keep_island(order: Commission, fleet: Fleet, number: int, shore: Shore) -> None:
+async def _keep_island(order: Commission, fleet: Fleet, broker: AnyBroker, number: int, shore: Shore) -> None:
     """Run an island, and rebuild it from its part of the log when it is lost."""
     for restart in range(RESTARTS + 1):
-        history = await asyncio.to_thread(history_of, order.path, number)
         try:
-            await fleet.island(number, shore, history)
+            start = await broker.enlist(number)
+            await fleet.island(number, replace(shore, start=start), history_of(order.path, number))
         except fleet.lost as error:
             if restart == RESTARTS:
                 raise EvoError(f"island {number} was lost {RESTARTS + 1} times, last: {error}") from error

@@ -7,6 +7,8 @@ lost one's work goes back in front. A plain class; under Ray the same class live
 from __future__ import annotations
 
 import asyncio
+import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,10 +16,10 @@ from typing import Any
 
 from cluster.jobs import Job, JobQueue
 from evo.budget import Account, Usage
-from evo.errors import EvoError
+from evo.errors import BudgetExhausted, EvoError
 from evo.ledger import CallLedger, interrupted
 from evo.model import Completion, Evaluation, Individual, Prompt, Request
-from evo.ports import Admission, Receipt
+from evo.ports import Admission, Receipt, Rows
 from evo.schema import ROOT_ISLAND, event_row
 from evo.settings import RunSettings
 from evo.status import IslandStatus, Snapshot
@@ -25,8 +27,10 @@ from evo.store import RunStore
 
 SHARD = (16, 64)
 """Fewest and most rows handed to a worker at once."""
-KEPT_SHARE = 0.25
-"""Most of any cap that is set aside for the final test."""
+BARREN = 1000
+"""Births in a row without a model call after which a search only repeats itself."""
+KEPT_LEAST, KEPT_SHARE = 0.1, 0.25
+"""Most of any cap that is set aside for the final test, and the least of the seconds: births under way end in it."""
 
 
 class Broker:
@@ -48,6 +52,10 @@ class Broker:
         self._jobs = JobQueue()
         self._islands: dict[int, IslandStatus] = {}
         self._offers: dict[int, tuple[Individual, ...]] = {}
+        self._taken: dict[tuple[int, int], tuple[Individual, ...]] = {}
+        self._lives: Counter[int] = Counter()
+        self._starts: Counter[int] = Counter()
+        self._barren = 0
         self._final_calls = 0
         self.store.journal.append({"events": [event_row(ROOT_ISLAND, "started")]})
 
@@ -75,16 +83,34 @@ class Broker:
         answer: Completion = await self._do(model=model, individual=individual, purpose=purpose, request=request)
         return answer
 
-    async def record(self, rows: Mapping[str, Sequence[Mapping[str, Any]]], status: IslandStatus) -> None:
-        """Add an island's rows to the log."""
+    async def record(self, rows: Rows, status: IslandStatus, start: int = 0) -> bool:
+        """Add an island's rows to the log; return whether it may go on.
+
+        Raises Interrupted when the island has been started again since its ``start``: its rows are not taken.
+        """
+        if start != self._starts[status.island]:
+            raise interrupted()
         self._islands[status.island] = status
         self.store.journal.append(rows)
+        self._barren += len(rows.get("individuals", ()))
         self._keep()
+        return not self._search_is_over()
+
+    async def enlist(self, island: int) -> int:
+        """Return the number of an island's new start; from now on its earlier self is not heard."""
+        self._starts[island] += 1
+        return self._starts[island]
 
     async def trade(self, island: int, offer: Sequence[Individual], sources: Sequence[int]) -> Sequence[Individual]:
         """Put up an island's migrants, and return those its neighbours have put up since it last asked."""
-        self._offers[island] = tuple(offer)
-        taken = [migrant for source in sources for migrant in self._offers.get(source, ())]
+        if offer:
+            self._offers[island] = tuple(offer)
+        taken: list[Individual] = []
+        for source in sources:
+            latest = self._offers.get(source, ())
+            if latest and self._taken.get((island, source)) is not latest:
+                self._taken[island, source] = latest
+                taken += latest
         return taken
 
     # --- workers ---
@@ -95,22 +121,30 @@ class Broker:
 
     async def admit(self, worker: int, admission: Admission) -> Completion | None:
         """See `evo.ports.Ledger.admit`."""
-        answer = await self.ledger.admit(admission)
-        if answer is None:
-            self._jobs.desk(worker).keys.add(admission.key)
-        return answer
+        life = self._lives[worker]
+        while True:
+            answer, error, must_wait = self.try_admit(worker, admission)
+            if error is not None:
+                raise error
+            if must_wait is None:
+                return answer
+            await asyncio.shield(must_wait)
+            if life != self._lives[worker]:
+                raise interrupted()  # the process that asked is gone
 
-    def try_admit(self, worker: int, admission: Admission) -> tuple[Completion | None, EvoError | None, bool]:
-        """Return (answer, error, must wait) at once."""
+    def try_admit(
+        self, worker: int, admission: Admission
+    ) -> tuple[Completion | None, EvoError | None, asyncio.Future[None] | None]:
+        """Return (answer, error, what to wait for before asking again) at once."""
         try:
             answer = self.ledger.try_admit(admission)
         except EvoError as error:
-            return None, error, False
+            return None, error, None
         if isinstance(answer, asyncio.Future):
-            return None, None, True
+            return None, None, answer
         if answer is None:
             self._jobs.desk(worker).keys.add(admission.key)
-        return answer, None, False
+        return answer, None, None
 
     async def again(self, admission: Admission) -> None:
         """See `evo.ports.Ledger.again`."""
@@ -120,6 +154,7 @@ class Broker:
         """See `evo.ports.Ledger.settle`."""
         self._jobs.desk(worker).keys.difference_update(receipt.key for receipt in receipts)
         self.ledger.settle_all(receipts)
+        self._barren = 0
         if self.ledger.given_up is not None and self.failure is None:
             await self.stop(self.ledger.given_up)
 
@@ -129,6 +164,7 @@ class Broker:
 
     async def lose_worker(self, worker: int) -> None:
         """Take back what a lost worker had in hand; its calls may have been paid and will be paid again."""
+        self._lives[worker] += 1
         self.ledger.abandon(tuple(self._jobs.lose(worker).keys))
         self.store.journal.append({"events": [event_row(ROOT_ISLAND, "worker_lost", None, str(worker))]})
 
@@ -138,6 +174,8 @@ class Broker:
         """End the search: no further call is admitted. With an error the whole run has failed."""
         self.failure = self.failure or error
         self.ledger.stop(error or interrupted())
+        if error is not None:
+            self._jobs.abort(interrupted())
 
     async def enter_final(self) -> None:
         """Leave the search and free what was set aside for the final test."""
@@ -182,22 +220,38 @@ class Broker:
         """Add the driver's rows to the log."""
         self.store.journal.append(rows)
 
-    async def close(self) -> None:
-        """Send workers home, seal the log and free the folder."""
+    async def dismiss(self) -> None:
+        """Send every worker home as soon as it asks for work."""
         self._jobs.close()
-        self.store.journal.append({"events": [event_row(ROOT_ISLAND, "stopped")]})
-        self.store.close()
+
+    async def close(self) -> None:
+        """Send home who is still here, seal the log and free the folder."""
+        self._jobs.close()
+        try:
+            self.store.journal.append({"events": [event_row(ROOT_ISLAND, "stopped")]})
+        finally:
+            self.store.close()
 
     # --- inside ---
 
     async def _do(self, **job: Any) -> Any:
         if self.failure is not None:
             raise interrupted()
+        if self.phase == "search" and self._search_is_over():
+            raise BudgetExhausted(self._search_is_over())
         return await self._jobs.do(**job)
+
+    def _search_is_over(self) -> str:
+        """Return why no birth should begin any more, in words, or nothing."""
+        left = self.account.left_s
+        if left is not None and left <= 0:
+            return "the time is over"
+        return f"{BARREN} births in a row needed no model call: the search repeats itself" * (self._barren >= BARREN)
 
     def _likely(self, calls: int) -> Usage:
         tally = self.ledger.tally
         seen = max(1, tally.task_calls)
+        calls = math.ceil(calls * max(1.0, tally.task_attempts / seen))
         return Usage(calls, round(calls * tally.task_tokens / seen), calls * tally.task_usd / seen)
 
     def _keep(self) -> None:
@@ -212,5 +266,6 @@ class Broker:
             kept = replace(kept, usd=min(kept.usd, KEPT_SHARE * budget.usd))
         if budget.seconds is not None and self.ledger.tally.task_calls:
             pace = self.account.elapsed_s / self.ledger.tally.task_calls
-            self.account.kept_s = min(self._final_calls * pace, KEPT_SHARE * budget.seconds)
+            likely = max(self._final_calls * pace, KEPT_LEAST * budget.seconds)
+            self.account.kept_s = min(likely, KEPT_SHARE * budget.seconds)
         self.account.kept = kept

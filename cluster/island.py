@@ -37,11 +37,15 @@ class BrokerLlm:
 
 @dataclass(frozen=True, slots=True)
 class Shore:
-    """How an island meets the others: its neighbours upstream, and how often and how many migrate."""
+    """How an island meets the others: its neighbours upstream, how often and how many migrate, and which start this is.
+
+    An island that was lost is started again; the broker hears the latest start only.
+    """
 
     sources: tuple[int, ...] = ()
     every: int = 8
     count: int = 1
+    start: int = 0
 
 
 class Island:
@@ -75,9 +79,9 @@ class Island:
         """See `evo.loop.World`."""
         return await self._broker.evaluate(self._task_model, individual, prompt, examples)
 
-    async def record(self, rows: Mapping[str, Sequence[Mapping[str, Any]]], status: IslandStatus) -> None:
+    async def record(self, rows: Mapping[str, Sequence[Mapping[str, Any]]], status: IslandStatus) -> bool:
         """See `evo.loop.World`."""
-        await self._broker.record(rows, status)
+        return await self._broker.record(rows, status, self._shore.start)
 
     async def exchange(self, population: Sequence[Individual], told: int) -> Sequence[Individual]:
         """See `evo.loop.World`."""

@@ -47,7 +47,8 @@ class JobQueue:
         self._count = 0
         self._closed = False
         self._queue: deque[Job] = deque()
-        self._waiting: deque[asyncio.Future[Job | None]] = deque()
+        self._waiting: deque[tuple[int, asyncio.Future[Job | None]]] = deque()
+        self._orphaned: list[asyncio.Future[Job | None]] = []
         self._answers: dict[int, asyncio.Future[Any]] = {}
         self._desks: dict[int, Desk] = {}
 
@@ -65,17 +66,15 @@ class JobQueue:
 
     async def take(self, worker: int) -> Job | None:
         """Return the next job as soon as there is one; None: there will be no more."""
-        job: Job | None
         if self._closed:
             return None
         if self._queue:
             job = self._queue.popleft()
         else:
             waiter: asyncio.Future[Job | None] = asyncio.get_running_loop().create_future()
-            self._waiting.append(waiter)
-            job = await waiter
-        if job is not None:
-            self.desk(worker).jobs[job.number] = job
+            self._waiting.append((worker, waiter))
+            return await waiter
+        self.desk(worker).jobs[job.number] = job
         return job
 
     def finish(self, worker: int, number: int, result: Any) -> None:
@@ -92,6 +91,9 @@ class JobQueue:
     def lose(self, worker: int) -> Desk:
         """Put a lost worker's jobs back in front; return what it had in hand."""
         desk = self._desks.pop(worker, Desk())
+        # A question of the lost process may still stand; work given to it would be lost too.
+        self._orphaned += [waiter for asker, waiter in self._waiting if asker == worker]
+        self._waiting = deque((asker, waiter) for asker, waiter in self._waiting if asker != worker)
         self._queue.extendleft(reversed(desk.jobs.values()))
         while self._queue and self._waiting:
             self._hand_over(self._queue.popleft())
@@ -100,14 +102,23 @@ class JobQueue:
     def close(self) -> None:
         """Send every worker home as soon as it asks for work."""
         self._closed = True
-        for waiter in self._waiting:
+        for waiter in [*self._orphaned, *(waiter for _, waiter in self._waiting)]:
             if not waiter.done():
                 waiter.set_result(None)
 
+    def abort(self, error: EvoError) -> None:
+        """End every job that nobody has answered with an error."""
+        for answer in self._answers.values():
+            if not answer.done():
+                answer.set_exception(error)
+        self._answers.clear()
+        self._queue.clear()
+
     def _hand_over(self, job: Job) -> None:
         while self._waiting:
-            waiter = self._waiting.popleft()
+            worker, waiter = self._waiting.popleft()
             if not waiter.done():
+                self.desk(worker).jobs[job.number] = job
                 waiter.set_result(job)
                 return
         self._queue.append(job)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import Protocol
 
 from cluster.jobs import Job
 from evo.errors import EvoError
 from evo.model import Completion, Evaluation, Individual, Prompt, Request
-from evo.ports import Admission, Receipt
+from evo.ports import Admission, Receipt, Rows
 from evo.status import IslandStatus
 
 
@@ -25,8 +25,8 @@ class BrokerPort(Protocol):
         """Answer a request. Raises LlmError, BudgetExhausted or Interrupted."""
         ...
 
-    async def record(self, rows: Mapping[str, Sequence[Mapping[str, Any]]], status: IslandStatus) -> None:
-        """Add to the log."""
+    async def record(self, rows: Rows, status: IslandStatus, start: int = 0) -> bool:
+        """Add to the log; return whether the island may go on."""
         ...
 
     async def trade(self, island: int, offer: Sequence[Individual], sources: Sequence[int]) -> Sequence[Individual]:

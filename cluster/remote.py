@@ -15,7 +15,7 @@ from cluster.broker import Broker
 from cluster.jobs import Job
 from evo.errors import EvoError
 from evo.model import Completion, Evaluation, Individual, Prompt, Request
-from evo.ports import Admission, Receipt
+from evo.ports import Admission, Receipt, Rows
 from evo.settings import RunSettings
 from evo.status import IslandStatus, Snapshot
 
@@ -47,7 +47,8 @@ class BrokerActor:
         self, worker: int, admissions: Sequence[Admission]
     ) -> list[tuple[Completion | None, EvoError | None, bool]]:
         """Return (answer, error, must wait) for each admission."""
-        return [self._broker.try_admit(worker, admission) for admission in admissions]
+        answers = [self._broker.try_admit(worker, admission) for admission in admissions]
+        return [(answer, error, wait is not None) for answer, error, wait in answers]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +75,15 @@ class RemoteBroker:
         result: Completion = await self._call("complete", model, individual, request, purpose)
         return result
 
-    async def record(self, rows: Mapping[str, Sequence[Mapping[str, Any]]], status: IslandStatus) -> None:
+    async def record(self, rows: Rows, status: IslandStatus, start: int = 0) -> bool:
         """See `Broker.record`."""
-        await self._call("record", rows, status)
+        more: bool = await self._call("record", rows, status, start)
+        return more
+
+    async def enlist(self, island: int) -> int:
+        """See `Broker.enlist`."""
+        start: int = await self._call("enlist", island)
+        return start
 
     async def trade(self, island: int, offer: Sequence[Individual], sources: Sequence[int]) -> Sequence[Individual]:
         """See `Broker.trade`."""
@@ -139,6 +146,10 @@ class RemoteBroker:
     async def log(self, rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
         """See `Broker.log`."""
         await self._call("log", rows)
+
+    async def dismiss(self) -> None:
+        """See `Broker.dismiss`."""
+        await self._call("dismiss")
 
     async def close(self) -> None:
         """See `Broker.close`."""

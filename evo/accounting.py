@@ -10,7 +10,7 @@ import numpy as np
 
 from evo.errors import Interrupted, LlmError
 from evo.model import Completion, Request
-from evo.ports import Admission, Ledger, Llm, Price, Receipt
+from evo.ports import CANCELLED, Admission, Ledger, Llm, Price, Receipt
 from evo.randomness import child_rng
 
 TEMPLATE_TOKENS = 64
@@ -44,7 +44,7 @@ class _Sending:
     started_at: float = field(default_factory=time.time)
     attempts: int = 0
     answer: Completion | None = None
-    error: str = "cancelled"
+    error: str = CANCELLED
     transient: bool = False
 
     def answered(self) -> Completion:

@@ -80,6 +80,7 @@ class Engine:
 def prepare(settings: RunSettings, *, base: Path, title: str) -> Commission:
     """Load the task, check everything that costs no call, and make the run's folder. Raises ConfigError."""
     settings = _with_default_budget(settings)
+    _refuse_endless(settings)
     task = load_task(settings, base)
     check(settings, task)
     folder = RunFolder.create(settings, base=base, title=title, fingerprint=task.fingerprint)
@@ -133,6 +134,15 @@ def _records(rows: Any) -> Iterable[Any]:
     # pyarrow tables and pandas frames each have their own word for a list of dicts
     found: Iterable[Any] = rows.to_pylist() if isinstance(rows, pa.Table) else rows.to_dict("records")
     return found
+
+
+def _refuse_endless(settings: RunSettings) -> None:
+    caps = {name for name, value in settings.budget.model_dump().items() if value is not None}
+    models = [m for island in settings.archipelago for m in (island.model, island.operator_model) if m is not None]
+    if caps == {"usd"} and all(model.name.startswith(("local/", "fake/")) for model in models):
+        raise ConfigError(
+            "a cap in USD alone never ends a run whose models are free; add budget.calls or budget.seconds"
+        )
 
 
 def _with_default_budget(settings: RunSettings) -> RunSettings:

@@ -28,6 +28,7 @@ class Tally:
     task_tokens: int = 0
     task_usd: float = 0.0
     task_calls: int = 0
+    task_attempts: int = 0
 
 
 @dataclass(slots=True)
@@ -179,6 +180,7 @@ class CallLedger:
     def _count(self, receipt: Receipt) -> None:
         self.tally.sent += receipt.attempts
         self.tally.failed += receipt.completion is None
+        self.tally.task_attempts += receipt.attempts * (receipt.purpose == "task")
         if receipt.purpose == "task" and receipt.completion is not None:
             self.tally.task_calls += 1
             self.tally.task_tokens += receipt.completion.tokens

@@ -38,8 +38,8 @@ class World(Protocol):
         """Score a prompt. Raises BudgetExhausted or Interrupted."""
         ...
 
-    async def record(self, rows: Mapping[str, Sequence[Mapping[str, Any]]], status: IslandStatus) -> None:
-        """Add to the log in one transaction."""
+    async def record(self, rows: Mapping[str, Sequence[Mapping[str, Any]]], status: IslandStatus) -> bool:
+        """Add to the log in one transaction; return whether the search goes on."""
         ...
 
     async def exchange(self, population: Sequence[Individual], told: int) -> Sequence[Individual]:
@@ -101,12 +101,12 @@ async def live(ground: Ground[S], life: Life[S], world: World) -> Life[S]:
         while True:
             for number in _fill(ground, life, len(running)):
                 running.add(_start(ground, life, world, number))
-            await _flush(ground, life, world)
+            goes_on = await _flush(ground, life, world)
             if not running:
                 return life
             done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
             born = [individual for task in done if (individual := _result(task)) is not None]
-            if len(born) < len(done):
+            if len(born) < len(done) or not goes_on:
                 await _wind_down(ground, life, running, born)
                 await _flush(ground, life, world)
                 return life
@@ -262,10 +262,11 @@ async def _migrate(ground: Ground[S], life: Life[S], world: World) -> None:
             _welcome(ground, life, copy)
 
 
-async def _flush(ground: Ground[S], life: Life[S], world: World) -> None:
-    if life.rows:
-        rows, life.rows = life.rows, {}
-        await world.record(rows, status_of(ground, life))
+async def _flush(ground: Ground[S], life: Life[S], world: World) -> bool:
+    if not life.rows:
+        return True
+    rows, life.rows = life.rows, {}
+    return await world.record(rows, status_of(ground, life))
 
 
 def status_of(ground: Ground[S], life: Life[S]) -> IslandStatus:

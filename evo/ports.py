@@ -207,6 +207,10 @@ class Admission:
     model: str = ""
 
 
+CANCELLED = "cancelled"
+"""Error of a call that was given up on its way: it says nothing of the model."""
+
+
 @dataclass(frozen=True, slots=True)
 class Receipt:
     """A model call that was made, or failed for good. ``attempts`` counts every time it was sent."""
@@ -243,11 +247,13 @@ class Ledger(Protocol):
 
 
 Row = Mapping[str, Any]
+Rows = Mapping[str, Sequence[Row]]
+"""Rows by table."""
 
 
 class Log(Protocol):
     """The run's append-only log."""
 
-    async def append(self, rows: Mapping[str, Sequence[Row]]) -> None:
+    async def append(self, rows: Rows) -> None:
         """Add rows to tables in one transaction; when this returns they survive a killed process."""
         ...

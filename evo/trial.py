@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from evo.errors import LlmError
-from evo.ports import Receipt
+from evo.ports import CANCELLED, Receipt
 
 FIRST_FAILURES = 2
 """Failed calls, each with all its attempts, after which a model that never answered is given up."""
@@ -52,7 +52,7 @@ class Trial:
         record = self._records[receipt.model]
         if receipt.completion is not None:
             record.proven, record.failures = True, 0
-        elif receipt.transient or not record.proven:
+        elif receipt.error != CANCELLED and (receipt.transient or not record.proven):
             record.failures += receipt.attempts > 0
         if record.failures < (FAILURES_IN_A_ROW if record.proven else FIRST_FAILURES):
             return None

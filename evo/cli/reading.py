@@ -67,10 +67,9 @@ def lineage(options: Namespace) -> None:
     previous: Individual | None = None
     for one in line:
         gain = _gain(previous, one)
-        parents = ", ".join(f"{parent} ({role})" for parent, role in one.parents)
-        print(
-            f"{one.number}  generation {one.generation}, island {one.island}, {one.operator}, dev {_fitness(one)}{gain}"
-        )
+        parents = ", ".join(f"{parent} ({one_line(role, 40)})" for parent, role in one.parents)
+        born = f"generation {one.generation}, island {one.island}, {one_line(one.operator, 40)}"
+        print(f"{one.number}  {born}, dev {_fitness(one)}{gain}")
         if parents:
             print(f"   from {parents}")
         print("\n".join(f"   | {text}" for text in safe(one.prompt.text or one.note).splitlines()))
@@ -89,7 +88,7 @@ def _open(path: str) -> Run:
 
 
 def _number(text: str) -> int:
-    if not text.isdigit():
+    if not (text.isascii() and text.isdigit()):
         raise ConfigError(f"an individual is a number as `evo show` prints it, got {text!r}")
     return int(text)
 
@@ -176,4 +175,4 @@ def _plain(one: Individual) -> dict[str, Any]:
 
 
 def _print_json(document: object) -> None:
-    print(json.dumps(document, indent=2, ensure_ascii=False))
+    print(json.dumps(document, indent=2, ensure_ascii=True))

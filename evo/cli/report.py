@@ -72,5 +72,7 @@ def _steps(line: list[Individual]) -> list[str]:
         if len(shown) < len(line) and place == 2:
             steps.append(f"  ... {len(line) - len(shown)} more")
         fitness = percent(one.fitness if one.ok else None)
-        steps.append(f"  {fitness:>8}  {one.operator:<20} island {one.island}  {one_line(one.prompt.text, 70)}")
+        steps.append(
+            f"  {fitness:>8}  {one_line(one.operator, 20):<20} island {one.island}  {one_line(one.prompt.text, 100)}"
+        )
     return steps

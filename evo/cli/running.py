@@ -121,4 +121,4 @@ def _confirm(settings: RunSettings, options: Namespace) -> None:
 def _json(document: Any) -> str:
     import json
 
-    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(document, indent=2, ensure_ascii=True) + "\n"

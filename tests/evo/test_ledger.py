@@ -11,6 +11,7 @@ from bank import admission, answer, bank, receipt
 from evo.budget import Account, Usage
 from evo.errors import BudgetExhausted, EvoError, Interrupted
 from evo.model import Budget
+from evo.ports import CANCELLED
 
 PATIENCE_S = 10
 CAPS = [{"calls": 200}, {"tokens": 9000}, {"usd": 0.4}, {"calls": 300, "tokens": 12000, "usd": 0.9}]
@@ -297,3 +298,11 @@ async def test_a_model_that_answered_is_given_up_only_after_many_failures_in_a_r
             await opened.ledger.settle(failed(f"down {number}"))
         assert "failed in a row" in str(opened.ledger.given_up)
         assert "can be resumed" in str(opened.ledger.given_up)
+
+
+async def test_calls_given_up_on_their_way_say_nothing_of_the_model(tmp_path):
+    with bank(tmp_path / "run", proven=False) as opened:
+        for key in "abc":
+            await asyncio.wait_for(opened.ledger.admit(admission(key)), PATIENCE_S)
+            await opened.ledger.settle(receipt(key, None, error=CANCELLED))
+        assert opened.ledger.given_up is None

@@ -220,7 +220,7 @@ class ToyWorld:
             Outcome(example, score(prompt, example), call=f"{individual}-{example}") for example in examples
         )
 
-    async def record(self, rows: Mapping[str, Sequence[Mapping[str, Any]]], status: IslandStatus) -> None:
+    async def record(self, rows: Mapping[str, Sequence[Mapping[str, Any]]], status: IslandStatus) -> bool:
         if self.records_before_death is not None:
             if not self.records_before_death:
                 raise Killed
@@ -228,6 +228,7 @@ class ToyWorld:
         await asyncio.sleep(0)
         self.journal.append(rows)
         self.statuses.append(status)
+        return True
 
     async def exchange(self, population: Sequence[Individual], told: int) -> Sequence[Individual]:
         return self.offers.get(told, ())
