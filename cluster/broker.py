@@ -28,7 +28,7 @@ from evo.store import RunStore
 SHARD = (16, 64)
 """Fewest and most rows handed to a worker at once."""
 BARREN = 1000
-"""Births in a row without a model call after which a search only repeats itself."""
+"""Births in a row without a model call after which a search is taken to repeat itself."""
 KEPT_LEAST, KEPT_SHARE = 0.1, 0.25
 """Most of any cap that is set aside for the final test, and the least of the seconds: births under way end in it."""
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+import cluster.broker
 from cluster.broker import Broker
 from evo.budget import Usage
 from evo.errors import BudgetExhausted, EvoError, Interrupted
@@ -12,6 +13,7 @@ from evo.folder import RunFolder
 from evo.journal import read_table
 from evo.model import Completion, Evaluation, Individual, Outcome, Prompt, Request
 from evo.ports import Admission, Receipt
+from evo.schema import individual_row
 from evo.settings import RunSettings
 from evo.status import IslandStatus
 
@@ -219,3 +221,25 @@ async def test_the_snapshot_shows_what_the_display_needs(open_broker):
     assert [status.island for status in snapshot.islands] == [0, 1]
     assert (snapshot.phase, snapshot.in_flight, snapshot.spent) == ("search", 1, Usage())
     assert 0 < snapshot.left_s <= 100
+
+
+async def test_births_that_need_no_call_end_the_search(open_broker, monkeypatch):
+    monkeypatch.setattr(cluster.broker, "BARREN", 3)
+    broker = open_broker(budget={"calls": 100})
+    status = IslandStatus(island=0)
+    assert await broker.record({"individuals": [individual_row(migrant(1)), individual_row(migrant(2))]}, status)
+    assert await broker.admit(0, admission("k")) is None
+    await broker.settle(0, [receipt("k")])
+    assert await broker.record({"individuals": [individual_row(migrant(3)), individual_row(migrant(4))]}, status)
+    assert not await broker.record({"individuals": [individual_row(migrant(5))]}, status)
+    with pytest.raises(BudgetExhausted, match="repeats itself"):
+        await broker.evaluate(0, 1, Prompt.of("p"), [1])
+
+
+async def test_only_the_latest_start_of_an_island_is_heard(open_broker):
+    broker = open_broker(budget={"calls": 100})
+    status = IslandStatus(island=0)
+    first, second = await broker.enlist(0), await broker.enlist(0)
+    with pytest.raises(Interrupted):
+        await broker.record({"individuals": [individual_row(migrant(1))]}, status, first)
+    assert await broker.record({"individuals": [individual_row(migrant(1))]}, status, second)
