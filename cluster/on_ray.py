@@ -70,7 +70,7 @@ class RayFleet:
             ray.get_runtime_context().get_node_id(), soft=False
         )
         self._broker = _actor(BrokerActor, max_concurrency=AT_ONCE, scheduling_strategy=here)
-        self._workers = {number: self._new_worker() for number in range(workers)}
+        self._workers = {number: self._new_worker(number) for number in range(workers)}
         hosts = min(self._islands, HOSTS_PER_CORE * _cpus())
         self._hosts = [_actor(IslandHost, max_restarts=-1, max_concurrency=AT_ONCE) for _ in range(hosts)]
         error = await self._broker.open.remote(self._path, self._settings, workers)
@@ -80,7 +80,7 @@ class RayFleet:
 
     def worker(self, number: int, plan: WorkerPlan) -> Awaitable[None]:
         """See `Fleet`."""
-        actor = self._workers.pop(number, None) or self._new_worker()
+        actor = self._workers.pop(number, None) or self._new_worker(number)
         return _awaited(actor, actor.run.remote(number, plan, self._broker))
 
     def island(self, number: int, shore: Shore, history: History) -> Awaitable[tuple[Individual, ...]]:
@@ -96,8 +96,13 @@ class RayFleet:
             if actor is not None:
                 ray.kill(actor)
 
-    def _new_worker(self) -> Any:
-        return _actor(WorkerActor, num_cpus=self._worker_cpus, scheduling_strategy="SPREAD")
+    def _new_worker(self, number: int) -> Any:
+        """Start a worker on the node whose turn it is, or on another where that one is gone."""
+        import ray
+
+        cores = _cores()
+        there = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(cores[number % len(cores)], soft=True)
+        return _actor(WorkerActor, num_cpus=self._worker_cpus, scheduling_strategy=there)
 
 
 def _actor(kind: Any, **options: Any) -> Any:
@@ -133,10 +138,17 @@ def _workers(settings: RunSettings) -> int:
 
 
 def _cpus() -> int:
+    return len(_cores())
+
+
+def _cores() -> list[str]:
+    """Return a living node's id for each core of the cluster, the nodes in turn; at least one."""
     import ray
 
-    resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
-    return max(1, int(resources.get("CPU", 1)))
+    alive = [node for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
+    counts = {node["NodeID"]: max(1, int(node["Resources"].get("CPU", 0))) for node in alive}
+    rounds = range(max(counts.values()))
+    return [node for turn in rounds for node, count in counts.items() if turn < count]
 
 
 def _connect(order: Commission, address: str | None) -> bool:

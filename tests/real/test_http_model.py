@@ -20,7 +20,7 @@ def test_evoprompt_over_http(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     config = tmp_path / "http.yaml"
     config.write_text(f"""
 task: {{data: {EXAMPLES / "messages.jsonl"}, input: message, target: label, scorer: choice}}
-prompts: [Classify the message as complaint or praise or question., What is this message?]
+prompts: ["Classify the message as complaint, praise or question.", "What is this message?"]
 model: {{name: openai/smollm2, api_base: "{server.listening_address}/v1", max_tokens: 6}}
 method: {{name: evoprompt-ga, population: 2, generations: 2, max_tokens: 60}}
 racing: {{name: subset, n: 8}}

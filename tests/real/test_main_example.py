@@ -41,9 +41,9 @@ def test_reading_commands_agree_with_the_tables(run: library.Run) -> None:
 
 def test_other_readers_see_the_same(run: library.Run) -> None:
     files = f"{run.path}/evaluations/*.parquet"
-    rows, mean = duckdb.sql(
+    ((rows, mean),) = duckdb.sql(
         f"SELECT count(*), avg(score) FROM '{files}' WHERE individual = {run.best.number} AND split = 'dev'"
-    ).fetchone()
+    ).fetchall()
     assert rows == run.best.individual.evaluation.count
     assert mean == pytest.approx(run.best.dev)
     frame = pd.read_parquet(run.path / "individuals")
