@@ -119,11 +119,12 @@ def read_journal(path: Path) -> Iterator[dict[str, list[dict[str, Any]]]]:
     """Yield whole transactions; a last line cut off by a crash is no transaction. Raises EvoError when damaged."""
     with open(path, "rb") as file:
         for number, line in enumerate(file, 1):
-            if line.endswith(b"\n"):
-                try:
-                    yield json.loads(line)
-                except ValueError as error:
-                    raise EvoError(f"{path}:{number} is damaged: {error}; put back the file the run wrote") from error
+            if not line.endswith(b"\n"):
+                return  # and no further: were the rest of it written meanwhile, it would look like a line of its own
+            try:
+                yield json.loads(line)
+            except ValueError as error:
+                raise EvoError(f"{path}:{number} is damaged: {error}; put back the file the run wrote") from error
 
 
 def seal(folder: Path, journal: Path) -> None:

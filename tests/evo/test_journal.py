@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import evo.journal as module
-from evo.journal import Journal, next_number, open_journals, read_table, seal
+from evo.journal import Journal, next_number, open_journals, read_journal, read_table, seal
 from evo.schema import TABLES, event_row
 
 
@@ -243,3 +243,14 @@ def test_an_old_journal_is_sealed_at_the_next_row(tmp_path):
     journal.close()
     assert parts(tmp_path, "edges") == ["part-000000.parquet", "part-000001.parquet"]
     assert children(tmp_path) == [0, 1, 2]
+
+
+def test_a_line_that_is_finished_while_it_is_read_is_left_for_the_next_reader(tmp_path):
+    path = tmp_path / "journal-000000.jsonl"
+    path.write_bytes(b'{"events": []}\n{"events"')
+    reading = read_journal(path)
+    assert next(reading) == {"events": []}
+    with open(path, "ab") as file:
+        file.write(b': []}\n{"events": []}\n')
+    assert list(reading) in ([], [{"events": []}, {"events": []}])
+    assert len(list(read_journal(path))) == 3

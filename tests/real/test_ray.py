@@ -85,7 +85,7 @@ for _ in range(2):
 cluster.wait_for_nodes()
 command = [sys.executable, "-m", "evo", "run", config, "--address", cluster.address, "--plain", "--set",
            f"storage={storage}", "--set", "cache=false", "--set", "budget.calls=6000", "--set",
-           "model.options.latency_ms=20"]
+           "model.options.latency_ms=100"]
 process = subprocess.Popen(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 ray.init(address=cluster.address, logging_level="ERROR", log_to_driver=False)
 from ray._private.state import actors
