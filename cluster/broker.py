@@ -29,7 +29,7 @@ SHARD = (16, 64)
 """Fewest and most rows handed to a worker at once."""
 BARREN = 1000
 """Births in a row without a model call after which a search is taken to repeat itself."""
-KEPT_LEAST, KEPT_SHARE = 0.1, 0.25
+KEPT_LEAST_S, KEPT_LEAST, KEPT_SHARE = 1.0, 0.1, 0.25
 """Most of any cap that is set aside for the final test, and the least of the seconds: births under way end in it."""
 
 
@@ -266,6 +266,6 @@ class Broker:
             kept = replace(kept, usd=min(kept.usd, KEPT_SHARE * budget.usd))
         if budget.seconds is not None and self.ledger.tally.task_calls:
             pace = self.account.elapsed_s / self.ledger.tally.task_calls
-            likely = max(self._final_calls * pace, KEPT_LEAST * budget.seconds)
+            likely = max(self._final_calls * pace, KEPT_LEAST * budget.seconds, KEPT_LEAST_S)
             self.account.kept_s = min(likely, KEPT_SHARE * budget.seconds)
         self.account.kept = kept
