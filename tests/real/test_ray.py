@@ -67,7 +67,7 @@ def test_a_cluster_of_three_nodes(tmp_path: Path) -> None:
     run = library.open_run(only_run(tmp_path / "runs"))
     assert run.status == "done"
     nodes = int(done.stdout.partition("workers on ")[2].split()[0])
-    assert nodes >= 2, "the workers were not spread"  # the third is at times not up before the short run ends
+    assert nodes >= 2, "the workers were not spread"  # all three in some runs, two in others; why is not known yet
     document = evo_json("best", run.path, cwd=tmp_path)
     assert document["result"]["winner"]["test"]["n"] == 160
 
