@@ -8,7 +8,8 @@ from typing import Any
 
 from cluster.migration import emigrants, is_time
 from cluster.ports import BrokerPort
-from evo.loop import Ground, Life, live, relive
+from evo.life import Ground, Life, relive
+from evo.loop import live
 from evo.model import Completion, Evaluation, Individual, Prompt, Request
 from evo.ports import Price
 from evo.randomness import child_rng
@@ -72,19 +73,19 @@ class Island:
         return tuple(self._ground.method.living(self._life.state))
 
     def llm(self, individual: int) -> BrokerLlm:
-        """See `evo.loop.World`."""
+        """See `evo.life.World`."""
         return BrokerLlm(self._broker, self._operator_model, individual, f"model {self._operator_model}")
 
     async def evaluate(self, individual: int, prompt: Prompt, examples: Sequence[int]) -> Evaluation:
-        """See `evo.loop.World`."""
+        """See `evo.life.World`."""
         return await self._broker.evaluate(self._task_model, individual, prompt, examples)
 
     async def record(self, rows: Mapping[str, Sequence[Mapping[str, Any]]], status: IslandStatus) -> bool:
-        """See `evo.loop.World`."""
+        """See `evo.life.World`."""
         return await self._broker.record(rows, status, self._shore.start)
 
     async def exchange(self, population: Sequence[Individual], told: int) -> Sequence[Individual]:
-        """See `evo.loop.World`."""
+        """See `evo.life.World`."""
         if not self._shore.sources or not is_time(told, self._shore.every):
             return ()
         rng = child_rng(self._ground.seed, "emigrants", self._ground.island, told)

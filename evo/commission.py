@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from evo.loop import Ground
+from evo.life import Ground
 from evo.plugins import build, resolve
 from evo.ports import Task
 from evo.settings import ModelSettings, NamedSettings, RunSettings

@@ -9,89 +9,27 @@ Randomness hangs on (seed, kind, island, number) alone, never on timing: a gener
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, Generic, Protocol, TypeVar
+from collections.abc import Iterable
+from dataclasses import replace
 
-from evo.errors import BudgetExhausted, Interrupted, LlmError, OperatorError
-from evo.model import DROPPED, FAILED, NO_PROMPT, Evaluation, Individual, Prompt, individual_number, sequence_of
-from evo.ports import Llm, Method, Proposal, Racing, Task
-from evo.randomness import child_rng
-from evo.replay import History
-from evo.schema import describe, edge_rows, evaluation_rows, event_row, individual_row, now_us, prompt_row
-from evo.status import IslandStatus
+from evo.errors import BudgetExhausted, Interrupted
+from evo.life import Ground, Life, S, World, ask, status_of, tell
+from evo.model import Evaluation, Individual, individual_number
+from evo.ports import Evidence, Proposal
+from evo.schema import (
+    describe,
+    describe_evidence,
+    edge_rows,
+    evaluation_rows,
+    event_row,
+    individual_row,
+    measurement_row,
+    now_us,
+    prompt_row,
+)
+from evo.step import take
 
-S = TypeVar("S")
 MIGRATION = "migration"
-TRIES = 3
-"""How often an operator is asked for one child before the birth counts as failed."""
-
-
-class World(Protocol):
-    """What lies around an island: models, evaluation, the log, and other islands."""
-
-    def llm(self, individual: int) -> Llm:
-        """Return the operator model, its calls accounted to an individual."""
-        ...
-
-    async def evaluate(self, individual: int, prompt: Prompt, examples: Sequence[int]) -> Evaluation:
-        """Score a prompt. Raises BudgetExhausted or Interrupted."""
-        ...
-
-    async def record(self, rows: Mapping[str, Sequence[Mapping[str, Any]]], status: IslandStatus) -> bool:
-        """Add to the log in one transaction; return whether the search goes on."""
-        ...
-
-    async def exchange(self, population: Sequence[Individual], told: int) -> Sequence[Individual]:
-        """Offer migrants and take those on offer, when it is time; ``told`` counts this island's births so far."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Ground(Generic[S]):
-    """What does not change while an island lives."""
-
-    island: int
-    seed: int
-    method: Method[S]
-    racing: Racing
-    task: Task
-    births: int | None = None
-
-
-@dataclass(slots=True)
-class Life(Generic[S]):
-    """What changes: the method's state, births under way, and counts. Rebuilt from the log by `relive`."""
-
-    state: S
-    sequence: int = 0
-    told: int = 0
-    failed: int = 0
-    asked: int = 0
-    pending: dict[int, Proposal] = field(default_factory=dict)
-    best: Individual | None = None
-    rows: dict[str, list[Mapping[str, Any]]] = field(default_factory=dict)
-
-    def note(self, table: str, *rows: Mapping[str, Any]) -> None:
-        """Queue rows for the next transaction."""
-        self.rows.setdefault(table, []).extend(rows)
-
-
-def begin(ground: Ground[S]) -> Life[S]:
-    """Return an island's life before its first birth."""
-    return Life(ground.method.start(ground.task.brief))
-
-
-def relive(ground: Ground[S], history: History) -> Life[S]:
-    """Return the life a history leads to, by the same pure methods; births without an end are pending again."""
-    life = begin(ground)
-    known = {individual.number: individual for individual in history.individuals}
-    for kind, number in history.steps:
-        if kind == "asked":
-            _ask(ground, life, number)
-        else:
-            _tell(ground, life, known[number])
-    return life
 
 
 async def live(ground: Ground[S], life: Life[S], world: World) -> Life[S]:
@@ -105,13 +43,13 @@ async def live(ground: Ground[S], life: Life[S], world: World) -> Life[S]:
             if not running:
                 return life
             done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-            born = [individual for task in done if (individual := _result(task)) is not None]
-            if len(born) < len(done) or not goes_on:
-                await _wind_down(ground, life, running, born)
+            ended = dict(_ended(done))
+            if len(ended) < len(done) or not goes_on:
+                await _wind_down(ground, life, running, ended)
                 await _flush(ground, life, world)
                 return life
-            for individual in sorted(born, key=lambda i: i.number):
-                _welcome(ground, life, individual)
+            for number, individual in sorted(ended.items()):
+                _close(ground, life, number, individual)
                 await _migrate(ground, life, world)
     finally:
         for task in running:
@@ -119,121 +57,77 @@ async def live(ground: Ground[S], life: Life[S], world: World) -> Life[S]:
 
 
 def _fill(ground: Ground[S], life: Life[S], running: int) -> list[int]:
-    """Ask for births while there is room; return their numbers."""
+    """Ask for steps while there is room; return their numbers."""
     asked: list[int] = []
     limit = ground.method.in_flight
     while limit is None or running + len(asked) < limit:
         if ground.births is not None and life.asked >= ground.births:
             break
         number = individual_number(ground.island, life.sequence)
-        if not _ask(ground, life, number):
+        if not ask(ground, life, number):
             break
-        life.note("events", event_row(ground.island, "asked", number, describe(life.pending[number].operator)))
+        step = life.pending[number]
+        detail = describe(step.operator) if isinstance(step, Proposal) else describe_evidence(step)
+        life.note("events", event_row(ground.island, "asked", number, detail))
         asked.append(number)
     return asked
 
 
-def _ask(ground: Ground[S], life: Life[S], number: int) -> bool:
-    rng = child_rng(ground.seed, "ask", ground.island, sequence_of(number))
-    proposal, state = ground.method.ask(life.state, number, rng)
-    if proposal is None:
-        return False
-    life.state = state
-    life.pending[number] = proposal
-    life.asked += 1
-    life.sequence = max(life.sequence, sequence_of(number) + 1)
-    return True
-
-
-def _tell(ground: Ground[S], life: Life[S], individual: Individual) -> None:
-    life.state = ground.method.tell(life.state, individual)
-    life.sequence = max(life.sequence, sequence_of(individual.number) + 1)
-    if life.pending.pop(individual.number, None) is not None:
-        life.told += 1
-        life.failed += individual.status == FAILED
-    if individual.ok and (life.best is None or individual.fitness > life.best.fitness):
-        life.best = individual
-
-
 def _start(ground: Ground[S], life: Life[S], world: World, number: int) -> asyncio.Task[Individual]:
-    task = asyncio.create_task(_give_birth(ground, life, world, number))
+    task = asyncio.create_task(take(ground, life, world, number), name=str(number))
     # When several births fail for one reason the first is raised: the others count as seen.
     task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
     return task
 
 
-def _result(task: asyncio.Task[Individual]) -> Individual | None:
-    """Return who was born, or None when no further call can be made."""
-    try:
-        return task.result()
-    except (BudgetExhausted, Interrupted):
-        return None
+def _ended(tasks: Iterable[asyncio.Task[Individual]]) -> Iterable[tuple[int, Individual]]:
+    """Yield number and outcome of each step that came to its end; one without another call to make has none."""
+    for task in tasks:
+        try:
+            yield int(task.get_name()), task.result()
+        except (BudgetExhausted, Interrupted):
+            continue
 
 
 async def _wind_down(
-    ground: Ground[S], life: Life[S], running: set[asyncio.Task[Individual]], born: list[Individual]
+    ground: Ground[S], life: Life[S], running: set[asyncio.Task[Individual]], ended: dict[int, Individual]
 ) -> None:
-    """Let births under way end by themselves: what is already paid for is kept."""
+    """Let steps under way end by themselves: what is already paid for is kept."""
     if running:
         done, _ = await asyncio.wait(running)
-        born.extend(individual for task in done if (individual := _result(task)) is not None)
+        ended.update(_ended(done))
         running.clear()
-    for individual in sorted(born, key=lambda i: i.number):
-        _welcome(ground, life, individual)
+    for number, individual in sorted(ended.items()):
+        _close(ground, life, number, individual)
 
 
-async def _give_birth(ground: Ground[S], life: Life[S], world: World, number: int) -> Individual:
-    proposal = life.pending[number]
-    prompt, note = await _breed(ground, world, number, proposal)
-    newborn = Individual(
-        number=number,
-        prompt=prompt or NO_PROMPT,
-        operator=proposal.operator.name,
-        parents=proposal.edges,
-        generation=proposal.generation,
-        status="ok" if prompt else FAILED,
-        note=note,
-    )
-    return await _race(ground, life, world, newborn) if prompt else newborn
+def _close(ground: Ground[S], life: Life[S], number: int, individual: Individual) -> None:
+    """Tell the method how a step ended, and queue everything the log must know of it."""
+    step = life.pending[number]
+    tell(ground, life, number, individual)
+    if isinstance(step, Evidence):
+        _note_evaluations(life, number, individual, {*step.examples})
+        life.note("measurements", measurement_row(number, individual))
+        life.note("events", event_row(ground.island, "told", number))
+    else:
+        _note_birth(ground, life, individual)
 
 
-async def _breed(ground: Ground[S], world: World, number: int, proposal: Proposal) -> tuple[Prompt | None, str]:
-    """Return the child and what went wrong on the way to it."""
-    reasons: list[str] = []
-    llm = world.llm(number)
-    for attempt in range(TRIES):
-        rng = child_rng(ground.seed, "operator", ground.island, sequence_of(number), attempt)
-        try:
-            prompt = await proposal.operator(proposal.parents, llm, rng)
-            ground.task.check(prompt)
-        except (OperatorError, LlmError) as error:
-            reasons.append(str(error))
-        else:
-            return prompt, "; ".join(reasons)
-    return None, "; ".join(reasons)
-
-
-async def _race(ground: Ground[S], life: Life[S], world: World, newborn: Individual) -> Individual:
-    rng = child_rng(ground.seed, "race", ground.island, sequence_of(newborn.number))
-    order = ground.task.examples("dev")
-    while examples := ground.racing.next(newborn, ground.method.living(life.state), order, rng):
-        scored = await world.evaluate(newborn.number, newborn.prompt, examples)
-        newborn = newborn.with_evaluation(newborn.evaluation.merge(scored))
-    if newborn.evaluation.count:
-        return newborn if examples is not None else replace(newborn, status=DROPPED)
-    why = newborn.evaluation.outcomes[0].error if newborn.evaluation.outcomes else "racing asked for no example"
-    return replace(newborn, status=FAILED, note=f"no example could be scored: {why}")
-
-
-def _welcome(ground: Ground[S], life: Life[S], individual: Individual) -> None:
-    """Tell the method, and queue everything the log must know of this individual."""
-    _tell(ground, life, individual)
+def _note_birth(ground: Ground[S], life: Life[S], individual: Individual) -> None:
     if individual.prompt.parts and individual.operator != MIGRATION:
         life.note("prompts", prompt_row(individual.prompt))
     life.note("individuals", individual_row(individual))
     life.note("edges", *edge_rows(individual))
-    life.note("evaluations", *evaluation_rows(individual.number, individual.evaluation.outcomes, "dev"))
+    _note_evaluations(life, individual.number, individual, None)
     life.note("events", event_row(ground.island, "told", individual.number))
+
+
+def _note_evaluations(life: Life[S], step: int, individual: Individual, only: set[int] | None) -> None:
+    def rows(evaluation: Evaluation, split: str) -> list[dict[str, object]]:
+        outcomes = [o for o in evaluation.outcomes if only is None or o.example in only]
+        return evaluation_rows(individual.number, outcomes, split, step)
+
+    life.note("evaluations", *rows(individual.evaluation, "dev"), *rows(individual.practice, "train"))
 
 
 async def _migrate(ground: Ground[S], life: Life[S], world: World) -> None:
@@ -259,7 +153,8 @@ async def _migrate(ground: Ground[S], life: Life[S], world: World) -> None:
         }
         life.note("migrations", row)
         if accepted:
-            _welcome(ground, life, copy)
+            tell(ground, life, copy.number, copy)
+            _note_birth(ground, life, copy)
 
 
 async def _flush(ground: Ground[S], life: Life[S], world: World) -> bool:
@@ -267,17 +162,3 @@ async def _flush(ground: Ground[S], life: Life[S], world: World) -> bool:
         return True
     rows, life.rows = life.rows, {}
     return await world.record(rows, status_of(ground, life))
-
-
-def status_of(ground: Ground[S], life: Life[S]) -> IslandStatus:
-    """Return an island at a glance."""
-    living = sorted(i.fitness for i in ground.method.living(life.state) if i.ok)
-    return IslandStatus(
-        island=ground.island,
-        births=life.told,
-        failed=life.failed,
-        best=life.best.fitness if life.best else None,
-        median=living[len(living) // 2] if living else None,
-        improved_by=life.best.operator if life.best else "",
-        generation=life.best.generation if life.best else 0,
-    )

@@ -212,8 +212,11 @@ class Individual:
     parents: tuple[tuple[int, str], ...] = ()
     generation: int = 0
     evaluation: Evaluation = field(default_factory=Evaluation)
+    """Evidence on dev rows: what fitness is made of."""
     status: str = OK
     note: str = ""
+    practice: Evaluation = field(default_factory=Evaluation)
+    """Evidence on train rows: what operators may read; no part of fitness."""
 
     @property
     def island(self) -> int:
@@ -234,6 +237,12 @@ class Individual:
         """Return this individual with other evidence."""
         return replace(self, evaluation=evaluation)
 
+    def with_evidence_of(self, other: Individual) -> Individual:
+        """Return this individual with the evidence of both; where they share an example, ``other`` counts."""
+        return replace(
+            self, evaluation=self.evaluation.merge(other.evaluation), practice=self.practice.merge(other.practice)
+        )
+
 
 def by_fitness(individual: Individual) -> tuple[float, int, int]:
     """Sort key, best first: higher fitness, then shorter prompt, then older; individuals without evidence last."""
@@ -249,8 +258,14 @@ class Brief:
     description: str
     seeds: tuple[Prompt, ...]
     train: tuple[Example, ...] = ()
+    dev: tuple[Example, ...] = ()
     labels: tuple[str, ...] = ()
     placeholders: frozenset[str] = frozenset()
+
+    @property
+    def practice(self) -> tuple[Example, ...]:
+        """Examples that operators may learn from and show: the train rows, or where there are none the dev rows."""
+        return self.train or self.dev
 
 
 @dataclass(frozen=True, slots=True)

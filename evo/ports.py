@@ -67,11 +67,15 @@ class Operator(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """A birth a method asks for: an operator and its parents, each with a role (base, mate, donor1, best ...)."""
+    """A birth a method asks for: an operator and its parents, each with a role (base, mate, donor1, best ...).
+
+    ``examples`` are the dev or train rows the newborn is scored on; None: racing decides; empty: it is born unscored.
+    """
 
     operator: Operator
     parents: tuple[Individual, ...] = ()
     roles: tuple[str, ...] = ()
+    examples: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         if len(self.parents) != len(self.roles):
@@ -88,12 +92,22 @@ class Proposal:
         return 1 + max((parent.generation for parent in self.parents), default=-1)
 
 
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """More evidence a method asks for: an individual that was told, and the dev or train rows to score it on."""
+
+    individual: Individual
+    examples: tuple[int, ...]
+
+
 class Method(Protocol[S]):
     """A search method as a pure reducer over a frozen state; it never calls a model.
 
-    The caller numbers individuals in the order of ``ask`` and tells every one of them exactly once, in any
-    order, failed births included (``status == "failed"``). An individual ``tell`` has not asked for is an
-    immigrant. The same calls with the same arguments give the same results: that is what makes replay work.
+    The caller numbers births in the order of ``ask`` and tells every one of them exactly once, in any order,
+    failed births included (``status == "failed"``). Evidence asked for is told as the individual it was asked
+    for, merged with what was found: several such requests for one individual may be under way, so a method merges
+    what it knows with what it is told (`Individual.with_evidence_of`). An individual ``tell`` has not asked for is
+    an immigrant. The same calls with the same arguments give the same results: that is what makes replay work.
     """
 
     @property
@@ -110,12 +124,15 @@ class Method(Protocol[S]):
         """Return the first state. Raises ConfigError when the seed prompts do not suffice."""
         ...
 
-    def ask(self, state: S, number: int, rng: np.random.Generator) -> tuple[Proposal | None, S]:
-        """Return one birth, to be numbered ``number``, and the new state; None: wait for results, or finished."""
+    def ask(self, state: S, number: int, rng: np.random.Generator) -> tuple[Proposal | Evidence | None, S]:
+        """Return one birth, to be numbered ``number``, or evidence to be gathered, and the new state.
+
+        None: wait for results, or finished. A number spent on evidence names no individual.
+        """
         ...
 
     def tell(self, state: S, individual: Individual) -> S:
-        """Return the state that knows this individual. Telling the same number twice changes nothing."""
+        """Return the state that knows this individual. Telling the same thing twice changes nothing."""
         ...
 
     def living(self, state: S) -> Sequence[Individual]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +12,31 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from evo.journal import read_table
-from evo.model import NO_PROMPT, Completion, Evaluation, Individual, Outcome, Prompt
+from evo.model import NO_PROMPT, Completion, Evaluation, Individual, Outcome, Prompt, island_of
+from evo.schema import TABLES
 
-Rows = Mapping[str, pa.Table]
+SPLITS = ("dev", "train")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What one request for evidence found: outcomes on dev and on train rows."""
+
+    dev: Evaluation
+    train: Evaluation
 
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """What an island did, in order: (kind, individual number) pairs, and the individuals it was told of."""
+    """What an island did, in order: (kind, number) pairs, the individuals as they were born, and later evidence.
+
+    A number is that of a birth, or of a request for evidence; ``gathered`` holds what the latter found, as rows
+    of ``evaluations``.
+    """
 
     steps: tuple[tuple[str, int], ...] = ()
     individuals: tuple[Individual, ...] = ()
+    gathered: Mapping[int, Found] = field(default_factory=dict)
 
 
 def history_of(folder: Path, island: int) -> History:
@@ -30,34 +44,68 @@ def history_of(folder: Path, island: int) -> History:
     events = read_table(folder, "events", ["island", "kind", "individual"])
     events = events.filter(pc.equal(events["island"], island))
     steps = [(row["kind"], row["individual"]) for row in events.to_pylist() if row["kind"] in ("asked", "told")]
-    return History(tuple(steps), tuple(read_individuals(folder, island=island)))
+    told = read_table(folder, "measurements", ["step"])["step"].to_pylist()
+    mine = [number for number in told if island_of(number) == island]
+    gathered = {number: _found(rows) for number, rows in _grouped(folder, "evaluations", "step", mine).items()}
+    nothing = Found(Evaluation(), Evaluation())
+    return History(
+        tuple(steps),
+        tuple(read_individuals(folder, island=island, at_birth=True)),
+        {number: gathered.get(number, nothing) for number in mine},
+    )
 
 
 def read_individuals(
-    folder: Path, *, island: int | None = None, numbers: Sequence[int] | None = None, split: str = "dev"
+    folder: Path, *, island: int | None = None, numbers: Sequence[int] | None = None, at_birth: bool = False
 ) -> Iterator[Individual]:
-    """Yield individuals with their prompts, parents and evidence, in the order they were written."""
+    """Yield individuals with their prompts, parents and evidence, in the order they were written.
+
+    ``at_birth`` leaves out the evidence that was gathered later.
+    """
     table = read_table(folder, "individuals")
     if island is not None:
         table = table.filter(pc.equal(table["island"], island))
     if numbers is not None:
         table = table.filter(pc.is_in(table["id"], pa.array([n for n in numbers if 0 <= n < 2**63], pa.int64())))
-    wanted = table["id"].combine_chunks()
+    wanted = table["id"].to_pylist()
     texts = _texts(folder, table["prompt"].combine_chunks())
     parents = _grouped(folder, "edges", "child", wanted)
     outcomes = _grouped(folder, "evaluations", "individual", wanted)
     for row in table.to_pylist():
-        seen = [outcome_of(o) for o in outcomes.get(row["id"], ()) if o["split"] == split]
+        seen = outcomes.get(row["id"], [])
+        found = _found([o for o in seen if o["step"] == row["id"]] if at_birth else seen)
         yield Individual(
             number=row["id"],
             prompt=texts[row["prompt"]] if row["prompt"] != NO_PROMPT.hash else NO_PROMPT,
             operator=row["operator"],
             parents=tuple((edge["parent"], edge["role"]) for edge in parents.get(row["id"], ())),
             generation=row["generation"],
-            evaluation=Evaluation.of(seen),
+            evaluation=found.dev,
             status=row["status"],
             note=row["note"],
+            practice=found.train,
         )
+
+
+def individuals_now(folder: Path, columns: Sequence[str] | None = None) -> pa.Table:
+    """Return the table of individuals with their evidence as it is known now, not as it was at their birth."""
+    later = [name for name in TABLES["measurements"].names if name in TABLES["individuals"].names]
+    table = read_table(folder, "individuals", columns)
+    updates = read_table(folder, "measurements", ["individual", *later])
+    if not updates.num_rows:
+        return table
+    latest = {number: place for place, number in enumerate(updates["individual"].to_pylist())}
+    places = pa.array([latest.get(number) for number in table["id"].to_pylist()], pa.int64())
+    known = pc.is_valid(places)
+    for name in set(later) & set(table.column_names):
+        merged = pc.if_else(known, updates[name].take(places), table[name])
+        table = table.set_column(table.column_names.index(name), table.schema.field(name), merged)
+    return table
+
+
+def _found(rows: Sequence[Mapping[str, Any]]) -> Found:
+    by_split = {split: Evaluation.of(outcome_of(row) for row in rows if row["split"] == split) for split in SPLITS}
+    return Found(by_split["dev"], by_split["train"])
 
 
 def outcome_of(row: Mapping[str, Any]) -> Outcome:
@@ -97,9 +145,9 @@ def _texts(folder: Path, hashes: pa.Array) -> dict[str, Prompt]:
     }
 
 
-def _grouped(folder: Path, table: str, key: str, wanted: pa.Array) -> dict[int, list[dict[str, Any]]]:
+def _grouped(folder: Path, table: str, key: str, wanted: Sequence[int]) -> dict[int, list[dict[str, Any]]]:
     rows = read_table(folder, table)
     groups: dict[int, list[dict[str, Any]]] = {}
-    for row in rows.filter(pc.is_in(rows[key], wanted)).to_pylist():
+    for row in rows.filter(pc.is_in(rows[key], pa.array(wanted, pa.int64()))).to_pylist():
         groups.setdefault(row[key], []).append(row)
     return groups

@@ -15,7 +15,7 @@ from evo.folder import RunFolder
 from evo.journal import read_table
 from evo.lineage import Ancestry, Lineage
 from evo.model import Individual, Prompt
-from evo.replay import read_individuals
+from evo.replay import individuals_now, read_individuals
 from evo.settings import RunSettings
 from evo.store import elapsed_of, spent_in
 from evo.verdict import ranking
@@ -132,8 +132,16 @@ class Run:
         raise EvoError(f"no individual {number} in {self.path}; `evo show` lists those there are")
 
     def individuals(self) -> pa.Table:
-        """Return every birth, failed ones included: id, island, operator, prompt hash, fitness, status, ..."""
-        return read_table(self.path, "individuals")
+        """Return every birth, failed ones included: id, island, operator, prompt hash, fitness, status, ...
+
+        Fitness is what is known now; the files in ``individuals`` hold what was known at birth, and those in
+        ``measurements`` what was learnt later.
+        """
+        return individuals_now(self.path)
+
+    def measurements(self) -> pa.Table:
+        """Return what was known of an individual after each time it was given more evidence."""
+        return read_table(self.path, "measurements")
 
     def prompts(self) -> pa.Table:
         """Return prompt texts by hash."""

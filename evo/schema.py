@@ -13,10 +13,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from evo.model import Individual, Outcome, Prompt, sequence_of
-from evo.ports import Receipt
+from evo.model import Evaluation, Individual, Outcome, Prompt, sequence_of
+from evo.ports import Evidence, Receipt
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 _WORD = pa.dictionary(pa.int32(), pa.string())
 _TIME = pa.timestamp("us", tz="UTC")
@@ -44,10 +44,22 @@ TABLES: dict[str, pa.Schema] = {
         ("note", pa.string()),
         ("born_at", _TIME),
     ),
+    "measurements": _schema(
+        ("step", pa.int64()),
+        ("individual", pa.int64()),
+        ("fitness", pa.float64()),
+        ("n_scored", pa.int32()),
+        ("n_missing", pa.int32()),
+        ("n_unparsed", pa.int32()),
+        ("tokens", pa.int64()),
+        ("cost_usd", pa.float64()),
+        ("measured_at", _TIME),
+    ),
     "prompts": _schema(("hash", pa.string()), ("text", pa.large_string()), ("parts", pa.large_string())),
     "edges": _schema(("child", pa.int64()), ("parent", pa.int64()), ("role", _WORD), ("place", pa.int8())),
     "evaluations": _schema(
         ("individual", pa.int64()),
+        ("step", pa.int64()),
         ("example", pa.int32()),
         ("split", _WORD),
         ("score", pa.float64()),
@@ -108,7 +120,6 @@ def now_us() -> int:
 
 def individual_row(individual: Individual) -> dict[str, Any]:
     """Return an individual's row."""
-    evaluation = individual.evaluation
     return {
         "id": individual.number,
         "island": individual.island,
@@ -116,15 +127,31 @@ def individual_row(individual: Individual) -> dict[str, Any]:
         "generation": individual.generation,
         "operator": individual.operator,
         "prompt": individual.prompt.hash,
+        **_evidence(individual.evaluation),
+        "status": individual.status,
+        "note": individual.note,
+        "born_at": now_us(),
+    }
+
+
+def measurement_row(step: int, individual: Individual) -> dict[str, Any]:
+    """Return the row of evidence gathered after birth: what is known of the individual from then on."""
+    return {
+        "step": step,
+        "individual": individual.number,
+        **_evidence(individual.evaluation),
+        "measured_at": now_us(),
+    }
+
+
+def _evidence(evaluation: Evaluation) -> dict[str, Any]:
+    return {
         "fitness": evaluation.mean if evaluation.count else None,
         "n_scored": evaluation.count,
         "n_missing": len(evaluation.missing),
         "n_unparsed": evaluation.unparsed,
         "tokens": evaluation.tokens,
         "cost_usd": evaluation.cost_usd,
-        "status": individual.status,
-        "note": individual.note,
-        "born_at": now_us(),
     }
 
 
@@ -142,11 +169,14 @@ def edge_rows(individual: Individual) -> list[dict[str, Any]]:
     ]
 
 
-def evaluation_rows(number: int, outcomes: Iterable[Outcome], split: str) -> list[dict[str, Any]]:
-    """Return a row for each outcome."""
+def evaluation_rows(
+    number: int, outcomes: Iterable[Outcome], split: str, step: int | None = None
+) -> list[dict[str, Any]]:
+    """Return a row for each outcome; ``step`` is what asked for them: a birth's own number, or that of evidence."""
     return [
         {
             "individual": number,
+            "step": number if step is None else step,
             "example": o.example,
             "split": split,
             "score": o.score,
@@ -191,8 +221,13 @@ def event_row(island: int, kind: str, individual: int | None = None, detail: str
 
 
 def describe(operator: Any) -> str:
-    """Return an operator's arguments as JSON: enough to make it again."""
+    """Return an operator's arguments as JSON. Fields left out of its ``repr`` (data rows, say) are not recorded."""
     if not is_dataclass(operator):
         return "{}"
-    arguments = {f.name: getattr(operator, f.name) for f in fields(operator)}
+    arguments = {f.name: getattr(operator, f.name) for f in fields(operator) if f.repr}
     return json.dumps(arguments, default=str, ensure_ascii=False)
+
+
+def describe_evidence(evidence: Evidence) -> str:
+    """Return as JSON who is given more evidence, and on which examples."""
+    return json.dumps({"individual": evidence.individual.number, "examples": evidence.examples})

@@ -14,8 +14,8 @@ from evo.errors import EvoError
 from evo.journal import read_table
 from evo.model import Individual
 from evo.randomness import child_rng
-from evo.replay import read_individuals
-from evo.statistics import mean_interval, paired_difference
+from evo.replay import individuals_now, read_individuals
+from evo.statistics import mean_interval, paired_difference, wilson
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,24 +44,30 @@ def finalists(folder: Path) -> Finalists:
 
 
 def ranking(folder: Path, k: int | None = None, *, operator: str | None = None) -> list[int]:
-    """Return individuals from best to worst by dev fitness, one for each text, those with the most evidence only.
+    """Return individuals from best to worst, one for each text, those with at least half of the most evidence.
 
-    Ties go to the shorter prompt, then to the older individual. With ``operator``, among those it made.
+    They are ranked by the lower end of the interval of their dev fitness: with equal evidence that is the order of
+    fitness, and luck on few rows does not win. Ties go to the shorter prompt, then to the older individual. With
+    ``operator``, among those it made.
     """
-    table = read_table(folder, "individuals", ["id", "operator", "status", "fitness", "n_scored", "prompt"])
+    table = individuals_now(folder, ["id", "operator", "status", "fitness", "n_scored", "prompt"])
     table = table.filter(pc.and_(pc.equal(table["status"], "ok"), pc.is_valid(table["fitness"])))
     if operator is not None:
         table = table.filter(pc.equal(table["operator"], operator))
     if not table.num_rows:
         return []
     most = pc.max(pc.add(table["n_scored"], 0)).as_py()
-    table = table.filter(pc.greater_equal(table["n_scored"], 0.9 * most))
+    table = table.filter(pc.greater_equal(table["n_scored"], 0.5 * most))
     prompts = read_table(folder, "prompts", ["hash", "text"])
     length = dict(zip(prompts["hash"].to_pylist(), pc.utf8_length(prompts["text"]).to_pylist(), strict=True))
-    rows = sorted(table.to_pylist(), key=lambda r: (-r["fitness"], length[r["prompt"]], r["id"]))
+    rows = sorted(table.to_pylist(), key=lambda r: (-_sure(r["fitness"], r["n_scored"]), length[r["prompt"]], r["id"]))
     first = {row["prompt"]: row["id"] for row in reversed(rows)}
     best = sorted(first.values(), key={row["id"]: place for place, row in enumerate(rows)}.__getitem__)
     return best[:k]
+
+
+def _sure(fitness: float, n: int) -> float:
+    return wilson(min(n, fitness * n), n).low
 
 
 def test_scores(folder: Path, number: int) -> Mapping[int, float]:

@@ -97,8 +97,8 @@ def load_task(settings: TaskSettings, prompts: tuple[str, ...], seed: int, folde
     drafts, labels, respelled = with_labels(drafts, plan, scorer)
     splits = _splits(drafts, given, settings, seed)
     rows, order = _numbered(drafts, splits, seed)
-    train = tuple(_shown(rows[number], plan) for number in order[TRAIN])
-    brief = Brief(settings.description, tuple(map(Prompt.of, prompts)), train, labels, plan.placeholders)
+    train, dev = (tuple(_shown(rows[number], plan) for number in order[split]) for split in (TRAIN, DEV))
+    brief = Brief(settings.description, tuple(map(Prompt.of, prompts)), train, dev, labels, plan.placeholders)
     notes += [*filter(None, [respelled]), *splits.notes, *near_misses(prompts, {*plan.columns, INPUT})]
     notes += [] if splits.test else [NO_TEST]
     task = RowTask(rows, order, scorer, brief, settings.layout, tuple(notes), _fingerprint(rows, order, plan, settings))

@@ -11,9 +11,11 @@ from toys import Killed, ToyGenerational, ToySteady, ToyWorld, ground
 
 from evo.errors import BudgetExhausted, Interrupted, LlmError, OperatorError
 from evo.journal import read_table
-from evo.loop import TRIES, begin, live, relive, status_of
+from evo.life import begin, relive, status_of
+from evo.loop import live
 from evo.model import FAILED, Evaluation, Outcome, Prompt, individual_number, sequence_of
 from evo.replay import history_of, read_individuals
+from evo.step import TRIES
 
 GENERATIONAL, STEADY = ground(ToyGenerational()), ground(ToySteady(), births=40)
 BOTH = pytest.mark.parametrize("soil", [GENERATIONAL, STEADY], ids=["generational", "steady"])

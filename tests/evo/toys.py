@@ -12,7 +12,7 @@ import numpy as np
 
 from evo.errors import OperatorError
 from evo.journal import Journal
-from evo.loop import Ground
+from evo.life import Ground
 from evo.model import Brief, Evaluation, Individual, Outcome, Prompt, by_fitness, digest
 from evo.ports import Llm, Proposal
 from evo.schema import prompt_row

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import numpy as np
 
 from evo.errors import OperatorError
-from evo.model import FAILED, Brief, Completion, Evaluation, Individual, Outcome, Prompt, Request
-from evo.ports import Price, Proposal
+from evo.model import FAILED, Brief, Completion, Evaluation, Example, Individual, Outcome, Prompt, Request
+from evo.ports import Evidence, Price, Proposal
 from evo.randomness import child_rng
 
 T = TypeVar("T")
@@ -32,9 +32,15 @@ SEEDS = (
 )
 
 
+LABELS = ("good", "bad")
+DEV = tuple(Example(n, {"input": f"dev text {n}"}, LABELS[n % 2], LABELS) for n in range(12))
+TRAIN = tuple(Example(n, {"input": f"train text {n}"}, LABELS[n % 2], LABELS) for n in range(12, 20))
+
+
 def brief(count: int = 12, **more: Any) -> Brief:
-    """Return a classification's brief with ``count`` seeds."""
-    return Brief("Sort texts.", tuple(Prompt.of(seed) for seed in SEEDS[:count]), **{"labels": ("good", "bad"), **more})
+    """Return a classification's brief with ``count`` seeds, 12 dev rows and 8 train rows."""
+    seeds = tuple(Prompt.of(seed) for seed in SEEDS[:count])
+    return Brief("Sort texts.", seeds, **{"train": TRAIN, "dev": DEV, "labels": LABELS, **more})
 
 
 def individual(number: int, text: str, score: float = 0.5, **more: Any) -> Individual:
@@ -92,6 +98,13 @@ class Driven:
     individuals: list[Individual]
     steps: list[tuple[str, int]]
     best_by_birth: list[float]
+    evidence: dict[int, Individual] = field(default_factory=dict)
+    """What each request for evidence ended with, by its number."""
+
+    def told_of(self, number: int) -> Individual:
+        """Return what a step ended with."""
+        known = {one.number: one for one in self.individuals}
+        return self.evidence[number] if number in self.evidence else known[number]
 
 
 def drive(
@@ -109,7 +122,7 @@ def drive(
     driven = Driven(method.start(task), [], [], [])
     llm = ScriptedLlm(reply)
     order = np.random.default_rng(shuffle)
-    pending: dict[int, Proposal] = {}
+    pending: dict[int, Proposal | Evidence] = {}
     number = 0
     room = min(slots, method.in_flight or slots)
     while len(driven.individuals) < births:
@@ -124,8 +137,14 @@ def drive(
             break
         place = 0 if shuffle is None else int(order.integers(len(pending)))
         turn = list(pending)[place]
-        born = failed(turn) if fails(turn) else give_birth(turn, pending[turn], llm, seed)
-        del pending[turn]
+        step = pending.pop(turn)
+        if isinstance(step, Evidence):
+            found = step.individual.with_evidence_of(measured(step.individual, step.examples))
+            driven.state = method.tell(driven.state, found)
+            driven.steps.append(("told", turn))
+            driven.evidence[turn] = found
+            continue
+        born = failed(turn) if fails(turn) else give_birth(turn, step, llm, seed)
         driven.state = method.tell(driven.state, born)
         driven.steps.append(("told", turn))
         driven.individuals.append(born)
@@ -140,9 +159,19 @@ def give_birth(number: int, proposal: Proposal, llm: ScriptedLlm, seed: int) -> 
             prompt = at_once(call(proposal, llm, child_rng(seed, "operator", number, attempt)))
         except OperatorError:
             continue
-        born = individual(number, prompt.text, fitness(prompt), operator=proposal.operator.name)
-        return Individual(**{**_fields(born), "parents": proposal.edges, "generation": proposal.generation})
+        born = Individual(number, prompt, proposal.operator.name, proposal.edges, proposal.generation)
+        examples = [row.number for row in DEV] if proposal.examples is None else proposal.examples
+        return measured(born, examples)
     return failed(number)
+
+
+def measured(one: Individual, examples: Sequence[int]) -> Individual:
+    """Return the individual with what its prompt scores on these examples alone."""
+    score = fitness(one.prompt)
+    rows = {row.number: row for row in (*DEV, *TRAIN)}
+    outcomes = [Outcome(n, score, answer=rows[n].target if score >= 0.5 else "good") for n in examples]
+    dev, train = (Evaluation.of(o for o in outcomes if rows[o.example] in split) for split in (DEV, TRAIN))
+    return replace(one, evaluation=dev, practice=train)
 
 
 def at_once(coroutine: Coroutine[Any, Any, T]) -> T:
@@ -176,7 +205,3 @@ def tell_all(method: Any, state: Any, individuals: Sequence[Individual]) -> Any:
     for one in individuals:
         state = method.tell(state, one)
     return state
-
-
-def _fields(born: Individual) -> dict[str, Any]:
-    return {name: getattr(born, name) for name in born.__slots__}

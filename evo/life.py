@@ -1,0 +1,135 @@
+"""An island's life: what does not change, what does, and how a log becomes a life again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, Protocol, TypeVar
+
+from evo.model import FAILED, Evaluation, Individual, Prompt, sequence_of
+from evo.ports import Evidence, Llm, Method, Proposal, Racing, Task
+from evo.randomness import child_rng
+from evo.replay import History
+from evo.status import IslandStatus
+
+S = TypeVar("S")
+
+
+class World(Protocol):
+    """What lies around an island: models, evaluation, the log, and other islands."""
+
+    def llm(self, individual: int) -> Llm:
+        """Return the operator model, its calls accounted to an individual."""
+        ...
+
+    async def evaluate(self, individual: int, prompt: Prompt, examples: Sequence[int]) -> Evaluation:
+        """Score a prompt. Raises BudgetExhausted or Interrupted."""
+        ...
+
+    async def record(self, rows: Mapping[str, Sequence[Mapping[str, Any]]], status: IslandStatus) -> bool:
+        """Add to the log in one transaction; return whether the search goes on."""
+        ...
+
+    async def exchange(self, population: Sequence[Individual], told: int) -> Sequence[Individual]:
+        """Offer migrants and take those on offer, when it is time; ``told`` counts this island's births so far."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Ground(Generic[S]):
+    """What does not change while an island lives."""
+
+    island: int
+    seed: int
+    method: Method[S]
+    racing: Racing
+    task: Task
+    births: int | None = None
+
+
+@dataclass(slots=True)
+class Life(Generic[S]):
+    """What changes: the method's state, steps under way, and counts. Rebuilt from the log by `relive`."""
+
+    state: S
+    sequence: int = 0
+    told: int = 0
+    failed: int = 0
+    asked: int = 0
+    pending: dict[int, Proposal | Evidence] = field(default_factory=dict)
+    best: Individual | None = None
+    rows: dict[str, list[Mapping[str, Any]]] = field(default_factory=dict)
+
+    def note(self, table: str, *rows: Mapping[str, Any]) -> None:
+        """Queue rows for the next transaction."""
+        self.rows.setdefault(table, []).extend(rows)
+
+
+def begin(ground: Ground[S]) -> Life[S]:
+    """Return an island's life before its first birth."""
+    return Life(ground.method.start(ground.task.brief))
+
+
+def relive(ground: Ground[S], history: History) -> Life[S]:
+    """Return the life a history leads to, by the same pure methods; steps without an end are pending again."""
+    life = begin(ground)
+    known = {individual.number: individual for individual in history.individuals}
+    for kind, number in history.steps:
+        if kind == "asked":
+            ask(ground, life, number)
+            continue
+        step = life.pending.get(number)
+        if isinstance(step, Evidence):
+            found = history.gathered[number]
+            tell(ground, life, number, learnt(step.individual, found.dev, found.train))
+        else:
+            tell(ground, life, number, known[number])
+    return life
+
+
+def ask(ground: Ground[S], life: Life[S], number: int) -> bool:
+    """Ask the method for one step; return whether there is one."""
+    rng = child_rng(ground.seed, "ask", ground.island, sequence_of(number))
+    step, state = ground.method.ask(life.state, number, rng)
+    if step is None:
+        return False
+    life.state = state
+    life.pending[number] = step
+    life.asked += isinstance(step, Proposal)
+    life.sequence = max(life.sequence, sequence_of(number) + 1)
+    return True
+
+
+def tell(ground: Ground[S], life: Life[S], number: int, individual: Individual) -> None:
+    """Tell the method how the step of this number ended; it may be one it has not asked for."""
+    life.state = ground.method.tell(life.state, individual)
+    life.sequence = max(life.sequence, sequence_of(number) + 1)
+    if isinstance(life.pending.pop(number, None), Proposal):
+        life.told += 1
+        life.failed += individual.status == FAILED
+    known = life.best
+    if known is not None and known.number == individual.number:
+        life.best = known.with_evidence_of(individual)
+    elif individual.ok and (known is None or individual.fitness > known.fitness):
+        life.best = individual
+
+
+def learnt(individual: Individual, dev: Evaluation, train: Evaluation) -> Individual:
+    """Return an individual that more is known of."""
+    return individual.with_evidence_of(
+        Individual(individual.number, individual.prompt, individual.operator, evaluation=dev, practice=train)
+    )
+
+
+def status_of(ground: Ground[S], life: Life[S]) -> IslandStatus:
+    """Return an island at a glance."""
+    living = sorted(i.fitness for i in ground.method.living(life.state) if i.ok)
+    return IslandStatus(
+        island=ground.island,
+        births=life.told,
+        failed=life.failed,
+        best=life.best.fitness if life.best else None,
+        median=living[len(living) // 2] if living else None,
+        improved_by=life.best.operator if life.best else "",
+        generation=life.best.generation if life.best else 0,
+    )

@@ -1,0 +1,85 @@
+"""One step of an island: a birth (breed, check, race) or more evidence for an individual that lives."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from evo.errors import LlmError, OperatorError
+from evo.life import Ground, Life, S, World, learnt
+from evo.model import DROPPED, FAILED, NO_PROMPT, Evaluation, Individual, Prompt, sequence_of
+from evo.ports import Evidence, Proposal
+from evo.randomness import child_rng
+
+TRIES = 3
+"""How often an operator is asked for one child before the birth counts as failed."""
+
+
+async def take(ground: Ground[S], life: Life[S], world: World, number: int) -> Individual:
+    """Return the individual a pending step leads to. Raises BudgetExhausted or Interrupted."""
+    step = life.pending[number]
+    if isinstance(step, Evidence):
+        return await _gather(ground, world, step.individual, step.examples)
+    return await _give_birth(ground, life, world, number, step)
+
+
+async def _give_birth(ground: Ground[S], life: Life[S], world: World, number: int, proposal: Proposal) -> Individual:
+    prompt, note = await _breed(ground, world, number, proposal)
+    newborn = Individual(
+        number=number,
+        prompt=prompt or NO_PROMPT,
+        operator=proposal.operator.name,
+        parents=proposal.edges,
+        generation=proposal.generation,
+        status="ok" if prompt else FAILED,
+        note=note,
+    )
+    if not prompt or proposal.examples == ():
+        return newborn
+    if proposal.examples is not None:
+        return _judged(await _gather(ground, world, newborn, proposal.examples))
+    return await _race(ground, life, world, newborn)
+
+
+async def _breed(ground: Ground[S], world: World, number: int, proposal: Proposal) -> tuple[Prompt | None, str]:
+    """Return the child and what went wrong on the way to it."""
+    reasons: list[str] = []
+    llm = world.llm(number)
+    for attempt in range(TRIES):
+        rng = child_rng(ground.seed, "operator", ground.island, sequence_of(number), attempt)
+        try:
+            prompt = await proposal.operator(proposal.parents, llm, rng)
+            ground.task.check(prompt)
+        except (OperatorError, LlmError) as error:
+            reasons.append(str(error))
+        else:
+            return prompt, "; ".join(reasons)
+    return None, "; ".join(reasons)
+
+
+async def _race(ground: Ground[S], life: Life[S], world: World, newborn: Individual) -> Individual:
+    rng = child_rng(ground.seed, "race", ground.island, sequence_of(newborn.number))
+    order = ground.task.examples("dev")
+    while examples := ground.racing.next(newborn, ground.method.living(life.state), order, rng):
+        newborn = await _gather(ground, world, newborn, examples)
+    newborn = _judged(newborn)
+    return newborn if examples is not None or not newborn.ok else replace(newborn, status=DROPPED)
+
+
+async def _gather(ground: Ground[S], world: World, individual: Individual, examples: Sequence[int]) -> Individual:
+    """Return the individual with what its prompt scores on these examples, those of dev and train apart."""
+    dev, train = set(ground.task.examples("dev")), set(ground.task.examples("train"))
+    if not dev.union(train).issuperset(examples):
+        raise ValueError(f"expected dev or train rows, got {sorted({*examples} - dev - train)}; test rows are sealed")
+    scored = await world.evaluate(individual.number, individual.prompt, examples)
+    found = [Evaluation(tuple(o for o in scored.outcomes if o.example in split)) for split in (dev, train)]
+    return learnt(individual, *found)
+
+
+def _judged(newborn: Individual) -> Individual:
+    """Return a newborn, as a failed birth when no example could be scored."""
+    if newborn.evaluation.count or newborn.practice.count:
+        return newborn
+    outcomes = (*newborn.evaluation.outcomes, *newborn.practice.outcomes)
+    why = outcomes[0].error if outcomes else "racing asked for no example"
+    return replace(newborn, status=FAILED, note=f"no example could be scored: {why}")
