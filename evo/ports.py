@@ -111,6 +111,16 @@ class Method(Protocol[S]):
     """
 
     @property
+    def when(self) -> str:
+        """One sentence on when to choose it, for ``evo methods``."""
+        ...
+
+    @property
+    def cost(self) -> str:
+        """What a generation or step costs, in words."""
+        ...
+
+    @property
     def racing(self) -> str:
         """Name of the racing policy used where the configuration names none."""
         ...

@@ -47,6 +47,8 @@ class EvoPromptDe:
         max_tokens: Most tokens of one reply of the operator model.
     """
 
+    when: ClassVar[str] = "the seed prompts are poor or few; each slot keeps its own best, so diversity lasts longer."
+    cost: ClassVar[str] = "a generation: N operator calls and N x |dev| task calls"
     racing: ClassVar[str] = "full"
     in_flight: ClassVar[int | None] = None
 

@@ -46,6 +46,8 @@ class EvoPromptGa:
         max_tokens: Most tokens of one reply of the operator model.
     """
 
+    when: ClassVar[str] = "there are several decent seed prompts and a model that writes well."
+    cost: ClassVar[str] = "a generation: N operator calls and N x |dev| task calls"
     racing: ClassVar[str] = "full"
     in_flight: ClassVar[int | None] = None
 

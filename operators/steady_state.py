@@ -87,6 +87,8 @@ class SteadyState:
         max_tokens: Most tokens of one reply of the operator model.
     """
 
+    when: ClassVar[str] = "the operator model is small or slow: edits need no model, and no birth waits for another."
+    cost: ClassVar[str] = "a birth: at most 1 operator call and |dev| task calls, fewer with a racing policy"
     racing: ClassVar[str] = "full"
 
     population: int = 10

@@ -47,6 +47,7 @@ def methods(options: Namespace) -> None:
         return
     for row in rows:
         print(f"{row['name']}\n  {row['summary']}")
+        print(f"  when  {row['when']}\n  cost  {row['cost']}")
         print("  " + ", ".join(f"{argument}={value}" for argument, value in row["arguments"].items()))
 
 
@@ -107,7 +108,13 @@ def _method(name: str) -> dict[str, Any]:
     kind = resolve("evo.methods", name)
     summary = (kind.__doc__ or "").strip().splitlines()[0] if kind.__doc__ else ""
     arguments = {f.name: _default(f) for f in fields(kind)} if is_dataclass(kind) else {}
-    return {"name": name, "summary": summary, "arguments": arguments}
+    return {
+        "name": name,
+        "summary": summary,
+        "when": getattr(kind, "when", ""),
+        "cost": getattr(kind, "cost", ""),
+        "arguments": arguments,
+    }
 
 
 def _default(field: Any) -> Any:

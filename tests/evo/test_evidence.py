@@ -33,6 +33,8 @@ class TaskWithTrain(ToyTask):
 class Bandit:
     """Every seed is born unscored; then each is scored on a train row and two dev rows, and twice on two more."""
 
+    when: ClassVar[str] = "never"
+    cost: ClassVar[str] = "nothing"
     racing: ClassVar[str] = "full"
     in_flight: int | None = 4
     batches: tuple[tuple[int, ...], ...] = ((0, 1, 8), (2, 3), (4, 5))

@@ -97,6 +97,8 @@ def best(individuals: Sequence[Individual], size: int) -> tuple[Individual, ...]
 class ToyGenerational:
     """Breeds ``size`` children from the living, waits for them all, keeps the best."""
 
+    when: ClassVar[str] = "never"
+    cost: ClassVar[str] = "nothing"
     racing: ClassVar[str] = "halves"
     size: int = 6
     generations: int = 4
@@ -137,6 +139,8 @@ class ToyGenerational:
 class ToySteady:
     """Breeds from whoever lives now; keeps the best four."""
 
+    when: ClassVar[str] = "never"
+    cost: ClassVar[str] = "nothing"
     racing: ClassVar[str] = "halves"
     in_flight: int | None = 3
     operator: Any = Tweak()

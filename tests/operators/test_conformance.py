@@ -169,5 +169,7 @@ def test_the_class_says_what_it_is_in_one_line(method: Any) -> None:
     line = (type(method).__doc__ or "").splitlines()[0]
     assert 20 < len(line) < 120
     assert line.endswith(".")
+    assert 20 < len(method.when) < 120
+    assert 20 < len(method.cost) < 120
     assert isinstance(method.racing, str)
     assert method.in_flight is None or method.in_flight >= 1
