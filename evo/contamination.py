@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from evo.model import Example
 
 WORDS = 8
-"""A run of this many equal words is a quotation (GPT-3's overlap check used 13; prompts are shorter: Brown et al. 2020)."""
+"""A run of this many equal words is a quotation (13 in the overlap check of Brown et al. 2020; prompts are shorter)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Overlap:
 def quoted_rows(text: str, rows: Iterable[Example], length: int = WORDS) -> tuple[Overlap, ...]:
     """Return the rows whose inputs share a run of ``length`` words with a text, by their order.
 
-    Case and punctuation do not count. A row shorter than that counts when the text holds all of it, from three words on.
+    Case and punctuation do not count. A shorter row, of three words at least, counts when the text holds all of it.
     """
     words = _words(text)
     grams = {size: _grams(words, size) for size in range(3, length + 1)}
