@@ -11,7 +11,7 @@ from typing import Any
 
 from cluster.archipelago import sail
 from cluster.island import Island, Shore
-from cluster.remote import AT_ONCE, BrokerActor, RemoteBroker, RemoteLedger
+from cluster.remote import AT_ONCE, GATHER_S, BrokerActor, RemoteBroker
 from cluster.workers import FitnessWorker, WorkerPlan
 from evo.commission import Commission, Watch
 from evo.errors import ConfigError
@@ -31,8 +31,7 @@ class WorkerActor:
 
     async def run(self, number: int, plan: WorkerPlan, broker: Any) -> None:
         """Work until there is nothing more to do."""
-        remote = RemoteBroker(broker)
-        await FitnessWorker(number, plan, remote, RemoteLedger(number, remote)).run()
+        await FitnessWorker(number, plan, RemoteBroker(broker), gather_s=GATHER_S).run()
 
 
 class IslandHost:
