@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from evo.journal import read_table
+from evo.journal import read_pieces, read_table
 from evo.model import NO_PROMPT, Completion, Evaluation, Individual, Outcome, Prompt
 
 Rows = Mapping[str, pa.Table]
@@ -37,24 +37,21 @@ def read_individuals(
     folder: Path, *, island: int | None = None, numbers: Sequence[int] | None = None, split: str = "dev"
 ) -> Iterator[Individual]:
     """Yield individuals with their prompts, parents and evidence, in the order they were written."""
-    table = read_table(folder, "individuals")
+    known = None if numbers is None else pa.array([n for n in numbers if 0 <= n < 2**63], pa.int64())
+    table = read_table(folder, "individuals", only=None if known is None else ("id", known))
     if island is not None:
         table = table.filter(pc.equal(table["island"], island))
-    if numbers is not None:
-        table = table.filter(pc.is_in(table["id"], pa.array([n for n in numbers if 0 <= n < 2**63], pa.int64())))
     wanted = table["id"].combine_chunks()
     texts = _texts(folder, table["prompt"].combine_chunks())
-    parents = _grouped(folder, "edges", "child", wanted)
-    outcomes = _grouped(folder, "evaluations", "individual", wanted)
+    parents, outcomes = _parents(folder, wanted), _outcomes(folder, wanted, split)
     for row in table.to_pylist():
-        seen = [outcome_of(o) for o in outcomes.get(row["id"], ()) if o["split"] == split]
         yield Individual(
             number=row["id"],
             prompt=texts[row["prompt"]] if row["prompt"] != NO_PROMPT.hash else NO_PROMPT,
             operator=row["operator"],
-            parents=tuple((edge["parent"], edge["role"]) for edge in parents.get(row["id"], ())),
+            parents=tuple(parents.get(row["id"], ())),
             generation=row["generation"],
-            evaluation=Evaluation.of(seen),
+            evaluation=Evaluation.of(outcomes.get(row["id"], ())),
             status=row["status"],
             note=row["note"],
         )
@@ -90,16 +87,23 @@ def completion_of(row: Mapping[str, Any]) -> Completion:
 
 
 def _texts(folder: Path, hashes: pa.Array) -> dict[str, Prompt]:
-    table = read_table(folder, "prompts", ["hash", "parts"])
-    table = table.filter(pc.is_in(table["hash"], hashes))
+    table = read_table(folder, "prompts", ["hash", "parts"], only=("hash", hashes))
     return {
         row["hash"]: Prompt(tuple((name, text) for name, text in json.loads(row["parts"]))) for row in table.to_pylist()
     }
 
 
-def _grouped(folder: Path, table: str, key: str, wanted: pa.Array) -> dict[int, list[dict[str, Any]]]:
-    rows = read_table(folder, table)
-    groups: dict[int, list[dict[str, Any]]] = {}
-    for row in rows.filter(pc.is_in(rows[key], wanted)).to_pylist():
-        groups.setdefault(row[key], []).append(row)
-    return groups
+def _parents(folder: Path, wanted: pa.Array) -> dict[int, list[tuple[int, str]]]:
+    found: dict[int, list[tuple[int, str]]] = {}
+    for row in read_table(folder, "edges", ["child", "parent", "role"], only=("child", wanted)).to_pylist():
+        found.setdefault(row["child"], []).append((row["parent"], row["role"]))
+    return found
+
+
+def _outcomes(folder: Path, wanted: pa.Array, split: str) -> dict[int, list[Outcome]]:
+    found: dict[int, list[Outcome]] = {}
+    for piece in read_pieces(folder, "evaluations", only=("individual", wanted)):
+        for row in piece.to_pylist():
+            if row["split"] == split:
+                found.setdefault(row["individual"], []).append(outcome_of(row))
+    return found
