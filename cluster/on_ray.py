@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import socket
+from collections import Counter
 from collections.abc import Awaitable
 from typing import Any
 
@@ -50,13 +51,18 @@ class RayFleet:
     def __init__(self, order: Commission) -> None:
         import ray
 
-        self.lost: tuple[type[Exception], ...] = (ray.exceptions.RayActorError, ray.exceptions.RaySystemError)
+        self.lost: tuple[type[Exception], ...] = (
+            ray.exceptions.RayActorError,
+            ray.exceptions.ActorUnschedulableError,  # its node went before it came
+            ray.exceptions.RaySystemError,
+        )
         self._path, self._settings = order.path, order.settings
         self._order = ray.put(order)
         self._islands = len(order.settings.archipelago)
         # An in-process model computes on the worker's own core; a remote one leaves the core free.
         self._worker_cpus = int(any(model.name.startswith("local/") for model in order.models))
         self._workers: dict[int, Any] = {}
+        self._starts: Counter[int] = Counter()
         self._hosts: list[Any] = []
         self._broker: Any = None
 
@@ -96,11 +102,14 @@ class RayFleet:
                 ray.kill(actor)
 
     def _new_worker(self, number: int) -> Any:
-        """Start a worker on the node whose turn it is, or on another where that one is gone."""
+        """Start a worker on the node whose turn it is; one that was lost, on the next."""
         import ray
 
         cores = _cores()
-        there = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(cores[number % len(cores)], soft=True)
+        node = cores[(number + self._starts[number]) % len(cores)]
+        self._starts[number] += 1
+        # Were it soft, Ray would place a worker that needs no CPU at random.
+        there = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(node, soft=False)
         return _actor(WorkerActor, num_cpus=self._worker_cpus, scheduling_strategy=there)
 
 
@@ -145,9 +154,11 @@ def _cores() -> list[str]:
     import ray
 
     alive = [node for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
-    counts = {node["NodeID"]: max(1, int(node["Resources"].get("CPU", 0))) for node in alive}
-    rounds = range(max(counts.values()))
-    return [node for turn in rounds for node, count in counts.items() if turn < count]
+    counts = {node["NodeID"]: int(node["Resources"].get("CPU", 0)) for node in alive}
+    if not any(counts.values()):
+        counts = dict.fromkeys(counts, 1)
+    # A node without cores, as a head node often is, was meant to do no work.
+    return [node for turn in range(max(counts.values())) for node, count in counts.items() if turn < count]
 
 
 def _connect(order: Commission, address: str | None) -> bool:
