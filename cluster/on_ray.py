@@ -14,8 +14,9 @@ from cluster.archipelago import sail
 from cluster.island import Island, Shore
 from cluster.remote import AT_ONCE, GATHER_S, BrokerActor, RemoteBroker
 from cluster.workers import FitnessWorker, WorkerPlan
+from evo._guard import stranger
 from evo.commission import Commission, Watch
-from evo.errors import ConfigError
+from evo.errors import ConfigError, EvoError
 from evo.model import Individual
 from evo.replay import History
 from evo.settings import RunSettings
@@ -78,7 +79,7 @@ class RayFleet:
         self._workers = {number: self._new_worker(number) for number in range(workers)}
         hosts = min(self._islands, HOSTS_PER_CORE * _cpus())
         self._hosts = [_actor(IslandHost, max_restarts=-1, max_concurrency=AT_ONCE) for _ in range(hosts)]
-        error = await self._broker.open.remote(self._path, self._settings, workers)
+        error = await _awaited(self._broker, self._broker.open.remote(self._path, self._settings, workers))
         if error is not None:
             raise error
         return RemoteBroker(self._broker)
@@ -120,19 +121,28 @@ def _actor(kind: Any, **options: Any) -> Any:
 
 
 async def _awaited(actor: Any, reference: Any) -> Any:
-    # Holds the handle: an actor ends when nobody does.
+    """Return the result of an actor's method. Raises EvoError when the actor cannot be made: nor could another."""
+    import ray
+
     try:
         return await reference
+    except ray.exceptions.RayActorError as error:
+        if not error.actor_init_failed:
+            raise
+        raise EvoError(f"a process cannot start on Ray: {str(error).strip().splitlines()[-1]}") from error
     finally:
-        del actor
+        del actor  # held until here: an actor ends when nobody has its handle
 
 
 async def run_on_ray(order: Commission, address: str | None, stop: asyncio.Event, watch: Watch) -> None:
     """Run a commission on Ray: started here, or joined at ``address``. Leaves nothing behind.
 
     Raises:
-        ConfigError: no cluster answers at the address.
+        ConfigError: no cluster answers at the address, or its processes would find strangers under our names.
     """
+    # Where Ray makes its processes look first, whatever the driver's own path.
+    if message := stranger([os.getcwd(), str(order.base.resolve())]):
+        raise ConfigError(message)
     started_here = await asyncio.to_thread(_connect, order, address)
     try:
         await sail(order, RayFleet(order), _workers(order.settings), stop, watch)
