@@ -25,8 +25,8 @@ from evo.verdict import finalists, ranking, test_scores, verdict
 WATCH_S = 0.25
 GRACE_S = 10.0
 """How long calls under way may take to end after a stop."""
-RESTARTS = 5
-"""How often one worker or island is started again before the run gives up."""
+RESTART_WAITS_S = (0.0, 1.0, 3.0, 9.0, 27.0)
+"""Before each new start of a lost worker or island; then the run gives up. Ray takes half a minute to miss a node."""
 FINAL_BLOCK = 64
 """Test rows given to both finalists at a time, so that whatever is affordable is paired."""
 
@@ -180,23 +180,28 @@ async def _obey(broker: AnyBroker, stop: asyncio.Event) -> None:
 
 async def _keep_worker(fleet: Fleet, broker: AnyBroker, number: int, plan: WorkerPlan) -> None:
     """Run a worker, and another in its place when it is lost."""
-    for restart in range(RESTARTS + 1):
+    for starts, wait_s in enumerate((*RESTART_WAITS_S, None), start=1):
         try:
             return await fleet.worker(number, plan)
         except fleet.lost as error:
             await broker.lose_worker(number)
-            if restart == RESTARTS:
-                await broker.stop(EvoError(f"fitness worker {number} was lost {RESTARTS + 1} times, last: {error}"))
+            if wait_s is None:
+                await broker.stop(EvoError(f"fitness worker {number} was lost {starts} times, last: {error}"))
+            else:
+                await asyncio.sleep(wait_s)
+        except EvoError as error:
+            return await broker.stop(error)
 
 
 async def _keep_island(order: Commission, fleet: Fleet, broker: AnyBroker, number: int, shore: Shore) -> None:
     """Run an island, and rebuild it from its part of the log when it is lost."""
-    for restart in range(RESTARTS + 1):
+    for starts, wait_s in enumerate((*RESTART_WAITS_S, None), start=1):
         try:
             start = await broker.enlist(number)
             await fleet.island(number, replace(shore, start=start), history_of(order.path, number))
         except fleet.lost as error:
-            if restart == RESTARTS:
-                raise EvoError(f"island {number} was lost {RESTARTS + 1} times, last: {error}") from error
+            if wait_s is None:
+                raise EvoError(f"island {number} was lost {starts} times, last: {error}") from error
+            await asyncio.sleep(wait_s)
         else:
             return

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from cluster.jobs import Job, JobQueue
+from cluster.ports import Answer
 from evo.budget import Account, Usage
 from evo.errors import BudgetExhausted, EvoError
 from evo.ledger import CallLedger, interrupted
@@ -119,11 +120,16 @@ class Broker:
         """Return work as soon as there is some; None: go home."""
         return await self._jobs.take(worker)
 
+    async def admit_all(self, worker: int, admissions: Sequence[Admission]) -> Sequence[Answer]:
+        """Return what can be said of each call at once."""
+        answers = [self._try_admit(worker, admission) for admission in admissions]
+        return [(answer, error, wait is not None) for answer, error, wait in answers]
+
     async def admit(self, worker: int, admission: Admission) -> Completion | None:
         """See `evo.ports.Ledger.admit`."""
         life = self._lives[worker]
         while True:
-            answer, error, must_wait = self.try_admit(worker, admission)
+            answer, error, must_wait = self._try_admit(worker, admission)
             if error is not None:
                 raise error
             if must_wait is None:
@@ -131,20 +137,6 @@ class Broker:
             await asyncio.shield(must_wait)
             if life != self._lives[worker]:
                 raise interrupted()  # the process that asked is gone
-
-    def try_admit(
-        self, worker: int, admission: Admission
-    ) -> tuple[Completion | None, EvoError | None, asyncio.Future[None] | None]:
-        """Return (answer, error, what to wait for before asking again) at once."""
-        try:
-            answer = self.ledger.try_admit(admission)
-        except EvoError as error:
-            return None, error, None
-        if isinstance(answer, asyncio.Future):
-            return None, None, answer
-        if answer is None:
-            self._jobs.desk(worker).keys.add(admission.key)
-        return answer, None, None
 
     async def again(self, admission: Admission) -> None:
         """See `evo.ports.Ledger.again`."""
@@ -233,6 +225,20 @@ class Broker:
             self.store.close()
 
     # --- inside ---
+
+    def _try_admit(
+        self, worker: int, admission: Admission
+    ) -> tuple[Completion | None, EvoError | None, asyncio.Future[None] | None]:
+        """Return (answer, error, what to wait for before asking again)."""
+        try:
+            answer = self.ledger.try_admit(admission)
+        except EvoError as error:
+            return None, error, None
+        if isinstance(answer, asyncio.Future):
+            return None, None, answer
+        if answer is None:
+            self._jobs.desk(worker).keys.add(admission.key)
+        return answer, None, None
 
     async def _do(self, **job: Any) -> Any:
         if self.failure is not None:

@@ -6,15 +6,17 @@ import asyncio
 import logging
 import os
 import socket
+from collections import Counter
 from collections.abc import Awaitable
 from typing import Any
 
 from cluster.archipelago import sail
 from cluster.island import Island, Shore
-from cluster.remote import AT_ONCE, BrokerActor, RemoteBroker, RemoteLedger
+from cluster.remote import AT_ONCE, GATHER_S, BrokerActor, RemoteBroker
 from cluster.workers import FitnessWorker, WorkerPlan
+from evo._guard import stranger
 from evo.commission import Commission, Watch
-from evo.errors import ConfigError
+from evo.errors import ConfigError, EvoError
 from evo.model import Individual
 from evo.replay import History
 from evo.settings import RunSettings
@@ -31,8 +33,7 @@ class WorkerActor:
 
     async def run(self, number: int, plan: WorkerPlan, broker: Any) -> None:
         """Work until there is nothing more to do."""
-        remote = RemoteBroker(broker)
-        await FitnessWorker(number, plan, remote, RemoteLedger(number, remote)).run()
+        await FitnessWorker(number, plan, RemoteBroker(broker), gather_s=GATHER_S).run()
 
 
 class IslandHost:
@@ -51,13 +52,18 @@ class RayFleet:
     def __init__(self, order: Commission) -> None:
         import ray
 
-        self.lost: tuple[type[Exception], ...] = (ray.exceptions.RayActorError, ray.exceptions.RaySystemError)
+        self.lost: tuple[type[Exception], ...] = (
+            ray.exceptions.RayActorError,
+            ray.exceptions.ActorUnschedulableError,  # its node went before it came
+            ray.exceptions.RaySystemError,
+        )
         self._path, self._settings = order.path, order.settings
         self._order = ray.put(order)
         self._islands = len(order.settings.archipelago)
         # An in-process model computes on the worker's own core; a remote one leaves the core free.
         self._worker_cpus = int(any(model.name.startswith("local/") for model in order.models))
         self._workers: dict[int, Any] = {}
+        self._starts: Counter[int] = Counter()
         self._hosts: list[Any] = []
         self._broker: Any = None
 
@@ -73,7 +79,7 @@ class RayFleet:
         self._workers = {number: self._new_worker(number) for number in range(workers)}
         hosts = min(self._islands, HOSTS_PER_CORE * _cpus())
         self._hosts = [_actor(IslandHost, max_restarts=-1, max_concurrency=AT_ONCE) for _ in range(hosts)]
-        error = await self._broker.open.remote(self._path, self._settings, workers)
+        error = await _awaited(self._broker, self._broker.open.remote(self._path, self._settings, workers))
         if error is not None:
             raise error
         return RemoteBroker(self._broker)
@@ -97,11 +103,14 @@ class RayFleet:
                 ray.kill(actor)
 
     def _new_worker(self, number: int) -> Any:
-        """Start a worker on the node whose turn it is, or on another where that one is gone."""
+        """Start a worker on the node whose turn it is; one that was lost, on the next."""
         import ray
 
         cores = _cores()
-        there = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(cores[number % len(cores)], soft=True)
+        node = cores[(number + self._starts[number]) % len(cores)]
+        self._starts[number] += 1
+        # Were it soft, Ray would place a worker that needs no CPU at random.
+        there = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(node, soft=False)
         return _actor(WorkerActor, num_cpus=self._worker_cpus, scheduling_strategy=there)
 
 
@@ -112,19 +121,28 @@ def _actor(kind: Any, **options: Any) -> Any:
 
 
 async def _awaited(actor: Any, reference: Any) -> Any:
-    # Holds the handle: an actor ends when nobody does.
+    """Return the result of an actor's method. Raises EvoError when the actor cannot be made: nor could another."""
+    import ray
+
     try:
         return await reference
+    except ray.exceptions.RayActorError as error:
+        if not error.actor_init_failed:
+            raise
+        raise EvoError(f"a process cannot start on Ray: {str(error).strip().splitlines()[-1]}") from error
     finally:
-        del actor
+        del actor  # held until here: an actor ends when nobody has its handle
 
 
 async def run_on_ray(order: Commission, address: str | None, stop: asyncio.Event, watch: Watch) -> None:
     """Run a commission on Ray: started here, or joined at ``address``. Leaves nothing behind.
 
     Raises:
-        ConfigError: no cluster answers at the address.
+        ConfigError: no cluster answers at the address, or its processes would find strangers under our names.
     """
+    # Where Ray makes its processes look first, whatever the driver's own path.
+    if message := stranger([os.getcwd(), str(order.base.resolve())]):
+        raise ConfigError(message)
     started_here = await asyncio.to_thread(_connect, order, address)
     try:
         await sail(order, RayFleet(order), _workers(order.settings), stop, watch)
@@ -146,9 +164,11 @@ def _cores() -> list[str]:
     import ray
 
     alive = [node for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
-    counts = {node["NodeID"]: max(1, int(node["Resources"].get("CPU", 0))) for node in alive}
-    rounds = range(max(counts.values()))
-    return [node for turn in rounds for node, count in counts.items() if turn < count]
+    counts = {node["NodeID"]: int(node["Resources"].get("CPU", 0)) for node in alive}
+    if not any(counts.values()):
+        counts = dict.fromkeys(counts, 1)
+    # A node without cores, as a head node often is, was meant to do no work.
+    return [node for turn in range(max(counts.values())) for node, count in counts.items() if turn < count]
 
 
 def _connect(order: Commission, address: str | None) -> bool:

@@ -11,6 +11,9 @@ from evo.model import Completion, Evaluation, Individual, Prompt, Request
 from evo.ports import Admission, Receipt, Rows
 from evo.status import IslandStatus
 
+Answer = tuple[Completion | None, EvoError | None, bool]
+"""What admission says: the known answer, or why there will be none, or whether to wait. None of these: send it."""
+
 
 class BrokerPort(Protocol):
     """The broker as islands and workers see it; `cluster.broker.Broker` says what each call does."""
@@ -38,7 +41,11 @@ class BrokerPort(Protocol):
         ...
 
     async def admit(self, worker: int, admission: Admission) -> Completion | None:
-        """Admit a call."""
+        """Admit a call, waiting until it can be said whether."""
+        ...
+
+    async def admit_all(self, worker: int, admissions: Sequence[Admission]) -> Sequence[Answer]:
+        """Admit calls, those that can be at once."""
         ...
 
     async def again(self, admission: Admission) -> None:

@@ -5,7 +5,6 @@ Errors travel as values: Ray would wrap a raised one in its own type and traceba
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 
 from cluster.broker import Broker
 from cluster.jobs import Job
+from cluster.ports import Answer
 from evo.errors import EvoError
 from evo.model import Completion, Evaluation, Individual, Prompt, Request
 from evo.ports import Admission, Receipt, Rows
@@ -21,7 +21,7 @@ from evo.status import IslandStatus, Snapshot
 
 AT_ONCE = 10_000
 """Calls the broker's actor serves at once; most of them only wait for work."""
-BATCH_S = 0.002
+GATHER_S = 0.002
 """How long calls of one process are gathered before they travel together."""
 
 
@@ -42,13 +42,6 @@ class BrokerActor:
             return await getattr(self._broker, method)(*arguments), None
         except EvoError as error:
             return None, error
-
-    async def admit_all(
-        self, worker: int, admissions: Sequence[Admission]
-    ) -> list[tuple[Completion | None, EvoError | None, bool]]:
-        """Return (answer, error, must wait) for each admission."""
-        answers = [self._broker.try_admit(worker, admission) for admission in admissions]
-        return [(answer, error, wait is not None) for answer, error, wait in answers]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +92,11 @@ class RemoteBroker:
         """See `Broker.admit`."""
         answer: Completion | None = await self._call("admit", worker, admission)
         return answer
+
+    async def admit_all(self, worker: int, admissions: Sequence[Admission]) -> Sequence[Answer]:
+        """See `Broker.admit_all`."""
+        answers: Sequence[Answer] = await self._call("admit_all", worker, admissions)
+        return answers
 
     async def again(self, admission: Admission) -> None:
         """See `Broker.again`."""
@@ -154,72 +152,3 @@ class RemoteBroker:
     async def close(self) -> None:
         """See `Broker.close`."""
         await self._call("close")
-
-
-class RemoteLedger:
-    """The broker's ledger for one worker: calls of the same few milliseconds travel as one message."""
-
-    def __init__(self, worker: int, broker: RemoteBroker) -> None:
-        self._worker, self._broker = worker, broker
-        self._admissions: list[tuple[Admission, asyncio.Future[Any]]] = []
-        self._receipts: list[tuple[Receipt, asyncio.Future[Any]]] = []
-
-    async def admit(self, admission: Admission) -> Completion | None:
-        """See `evo.ports.Ledger.admit`."""
-        answer, error, must_wait = await self._gather(self._admissions, admission, self._send_admissions)
-        if must_wait:
-            return await self._broker.admit(self._worker, admission)
-        if error is not None:
-            raise error
-        known: Completion | None = answer
-        return known
-
-    async def again(self, admission: Admission) -> None:
-        """See `evo.ports.Ledger.again`."""
-        await self._broker.again(admission)
-
-    async def settle(self, receipt: Receipt) -> None:
-        """See `evo.ports.Ledger.settle`."""
-        await self._gather(self._receipts, receipt, self._send_receipts)
-
-    @staticmethod
-    async def _gather(queue: list[Any], item: Any, send: Any) -> Any:
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[Any] = loop.create_future()
-        queue.append((item, future))
-        if len(queue) == 1:
-            loop.call_later(BATCH_S, lambda: _keep(loop.create_task(send())))
-        return await future
-
-    async def _send_admissions(self) -> None:
-        batch, self._admissions[:] = list(self._admissions), []
-        await _answer(batch, self._broker.actor.admit_all.remote(self._worker, [item for item, _ in batch]))
-
-    async def _send_receipts(self) -> None:
-        batch, self._receipts[:] = list(self._receipts), []
-        await _answer(batch, self._broker.settle(self._worker, [item for item, _ in batch]))
-
-
-async def _answer(batch: Sequence[tuple[Any, asyncio.Future[Any]]], reply: Any) -> None:
-    """Give each its part of the reply; where sending failed, everyone gets the error."""
-    try:
-        answers = await reply or [None] * len(batch)
-    except BaseException as error:
-        for _, future in batch:
-            if not future.done():
-                future.set_exception(error)
-        if not isinstance(error, Exception):
-            raise
-        return
-    for (_, future), answer in zip(batch, answers, strict=True):
-        if not future.done():
-            future.set_result(answer)
-
-
-_UNDER_WAY: set[asyncio.Task[None]] = set()
-
-
-def _keep(task: asyncio.Task[None]) -> None:
-    # The event loop holds tasks weakly: without this one could vanish before it is done.
-    _UNDER_WAY.add(task)
-    task.add_done_callback(_UNDER_WAY.discard)

@@ -7,13 +7,14 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from cluster.batching import BatchingLedger
 from cluster.jobs import Job
 from cluster.ports import BrokerPort
 from evo.accounting import Accounted, Slots
 from evo.errors import ConfigError, EvoError, LlmError
 from evo.model import Completion, Evaluation, Request
 from evo.plugins import build_model, resolve
-from evo.ports import Admission, Evaluator, Ledger, Llm, Price, Receipt, Task
+from evo.ports import Evaluator, Llm, Price, Task
 from evo.settings import ModelSettings
 
 AHEAD = 2
@@ -29,26 +30,6 @@ class WorkerPlan:
     slots: int
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerLedger:
-    """The broker's ledger as one worker sees it."""
-
-    worker: int
-    broker: BrokerPort
-
-    async def admit(self, admission: Admission) -> Completion | None:
-        """See `evo.ports.Ledger`."""
-        return await self.broker.admit(self.worker, admission)
-
-    async def again(self, admission: Admission) -> None:
-        """See `evo.ports.Ledger`."""
-        await self.broker.again(admission)
-
-    async def settle(self, receipt: Receipt) -> None:
-        """See `evo.ports.Ledger`."""
-        await self.broker.settle(self.worker, [receipt])
-
-
 class FitnessWorker:
     """Works until the broker has no more to do.
 
@@ -56,12 +37,12 @@ class FitnessWorker:
         number: Its number among the run's workers.
         plan: What it works on.
         broker: Where work comes from.
-        ledger: Where its calls are admitted; the broker itself where None.
+        gather_s: How long calls are gathered before they go to the broker together; see `BatchingLedger`.
     """
 
-    def __init__(self, number: int, plan: WorkerPlan, broker: BrokerPort, ledger: Ledger | None = None) -> None:
+    def __init__(self, number: int, plan: WorkerPlan, broker: BrokerPort, *, gather_s: float = 0.0) -> None:
         self._number, self._plan, self._broker = number, plan, broker
-        self._ledger = ledger or WorkerLedger(number, broker)
+        self._ledger = BatchingLedger(number, broker, gather_s)
         self._slots = Slots(plan.slots)
         self._models: dict[int, Llm] = {}
         self._ahead: dict[int, int] = {}

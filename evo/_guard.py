@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.machinery
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 _OURS = ("operators", "fitness", "cluster")
@@ -11,16 +12,27 @@ _OURS = ("operators", "fitness", "cluster")
 
 def refuse_strangers() -> None:
     """Raises ImportError, naming both places, when Python would find another package under one of our names."""
+    message = stranger()
+    if message:
+        raise ImportError(message)
+
+
+def stranger(first: Sequence[str] = ()) -> str:
+    """Return what is wrong and the mend when Python would find another package under one of our names, or nothing.
+
+    ``first`` are folders a process yet to be started will look into before all others.
+    """
     home = Path(__file__).resolve().parent.parent
     for name in _OURS:
-        loaded = sys.modules.get(name)
-        spec = getattr(loaded, "__spec__", None) or importlib.machinery.PathFinder.find_spec(name)
+        spec = None if first else getattr(sys.modules.get(name), "__spec__", None)
+        spec = spec or importlib.machinery.PathFinder.find_spec(name, [*first, *sys.path])
         if spec is None:
             continue  # an editable install may serve it through a finder of its own
         origin = Path(spec.origin).resolve() if spec.origin and spec.origin != "namespace" else None
         if origin is None or origin.parent != home / name:
             place = origin or next(iter(spec.submodule_search_locations or ["?"]))
-            raise ImportError(
+            return (
                 f"`import {name}` would find {place}, but prompt-archipelago needs its own at {home / name}; "
                 f"rename the other {name!r}, start Python in another folder, or use a virtual environment of its own"
             )
+    return ""

@@ -107,7 +107,6 @@ class Accounted:
         return sending.answered()
 
     async def _send(self, request: Request, admission: Admission, sending: _Sending) -> None:
-        rng = child_rng(0, admission.key)
         while sending.answer is None:
             try:
                 async with self.slots:
@@ -119,6 +118,7 @@ class Accounted:
                 sending.error, sending.transient = str(failure), failure.transient
                 if not failure.transient or sending.attempts >= self.attempts:
                     raise
+                rng = child_rng(0, admission.key, sending.attempts)
                 await asyncio.sleep(pause_s(sending.attempts, failure.retry_after_s, rng))
                 await self.ledger.again(admission)
 

@@ -11,7 +11,7 @@ import json
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
+from dataclasses import fields
 from pathlib import Path
 
 from evo.errors import EvoError
@@ -23,6 +23,7 @@ CREATE TABLE IF NOT EXISTS uses (run TEXT, key TEXT, PRIMARY KEY (run, key)) WIT
 """
 
 
+_FIELDS = tuple(field.name for field in fields(Completion))
 OPEN_TRIES, OPEN_WAIT_S = 50, 0.1
 """SQLite does not wait by itself while another process that opens the file sets its mode."""
 
@@ -74,7 +75,7 @@ class AnswerCache:
 
     def put(self, answers: Iterable[tuple[str, Completion]]) -> None:
         """Store answers and mark them used by this run, in one transaction."""
-        rows = [(key, json.dumps(asdict(answer))) for key, answer in answers]
+        rows = [(key, json.dumps({name: getattr(answer, name) for name in _FIELDS})) for key, answer in answers]
         with self._transaction():
             self._db.executemany("INSERT OR IGNORE INTO answers VALUES (?, ?)", rows)
             self._db.executemany("INSERT OR IGNORE INTO uses VALUES (?, ?)", [(self._run, key) for key, _ in rows])

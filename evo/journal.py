@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from evo.errors import EvoError
@@ -133,7 +134,7 @@ def seal(folder: Path, journal: Path) -> None:
     for transaction in read_journal(journal):
         for table, added in transaction.items():
             rows.setdefault(table, []).extend(added)
-    number = journal.stem.rpartition("-")[2]
+    number = _number_of(journal)
     for table, added in rows.items():
         part = folder / table / f"part-{number}.parquet"
         if not part.exists():
@@ -155,8 +156,6 @@ def _write_part(part: Path, table: pa.Table) -> None:
 def _read_part(part: Path, schema: pa.Schema) -> pa.Table:
     try:
         return pq.read_table(part, columns=schema.names, partitioning=None).cast(schema)
-    except FileNotFoundError:
-        raise
     except (pa.ArrowException, OSError) as error:
         raise EvoError(f"{part} is damaged: {error}; put back the file the run wrote") from error
 
@@ -169,35 +168,60 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def read_table(folder: Path, table: str, columns: Sequence[str] | None = None) -> pa.Table:
+def read_table(
+    folder: Path, table: str, columns: Sequence[str] | None = None, *, only: tuple[str, pa.Array] | None = None
+) -> pa.Table:
     """Return a table's rows in the order they were written, of a finished or a running run.
+
+    Args:
+        folder: The run's folder.
+        table: The table's name.
+        columns: Columns to read; all where None.
+        only: A column among them and the values wanted in it: other rows are dropped part by part, so that a few
+            rows of a long run take little memory.
 
     Raises:
         KeyError: there is no such table.
         EvoError: a file is damaged.
     """
-    schema = TABLES[table]
-    if columns is not None:
-        schema = pa.schema([schema.field(name) for name in columns])
-    while True:
-        journals = open_journals(folder)
-        try:
-            pieces = _pieces(folder, table, schema, journals)
-        except FileNotFoundError:
-            continue  # a journal was sealed while we read: its part is there now
-        return pa.concat_tables(pieces).unify_dictionaries() if pieces else schema.empty_table()
+    pieces = list(read_pieces(folder, table, columns, only=only))
+    return pa.concat_tables(pieces).unify_dictionaries() if pieces else _schema_of(table, columns).empty_table()
 
 
-def _pieces(folder: Path, table: str, schema: pa.Schema, journals: Sequence[Path]) -> list[pa.Table]:
-    tails = {}
-    for journal in journals:
-        rows = [row for transaction in read_journal(journal) for row in transaction.get(table, ())]
-        tails[journal.stem.rpartition("-")[2]] = rows
-    parts = {p.stem.rpartition("-")[2]: p for p in (folder / table).glob("part-*.parquet")}
-    pieces = []
+def read_pieces(
+    folder: Path, table: str, columns: Sequence[str] | None = None, *, only: tuple[str, pa.Array] | None = None
+) -> Iterator[pa.Table]:
+    """Yield a table's rows as `read_table` does, part by part: one part is in memory at a time."""
+    schema = _schema_of(table, columns)
+    tails = _tails(folder, table)  # before the parts: what is sealed meanwhile is read once, from its journal
+    parts = {_number_of(part): part for part in (folder / table).glob("part-*.parquet")}
     for number in sorted({*tails, *parts}):
         if number in parts:
-            pieces.append(_read_part(parts[number], schema))
-        elif tails[number]:
-            pieces.append(pa.Table.from_pylist(tails[number], schema=schema))
-    return pieces
+            piece = _read_part(parts[number], schema)
+        else:
+            piece = pa.Table.from_pylist(tails[number], schema=schema)
+        if only is not None:
+            piece = piece.filter(pc.is_in(piece[only[0]], only[1]))
+        if piece.num_rows:
+            yield piece
+
+
+def _schema_of(table: str, columns: Sequence[str] | None) -> pa.Schema:
+    schema = TABLES[table]
+    return schema if columns is None else pa.schema([schema.field(name) for name in columns])
+
+
+def _tails(folder: Path, table: str) -> dict[str, list[dict[str, Any]]]:
+    """Return a table's rows that are in journals, by the journal's number."""
+    while True:
+        try:
+            return {
+                _number_of(journal): [row for rows in read_journal(journal) for row in rows.get(table, ())]
+                for journal in open_journals(folder)
+            }
+        except FileNotFoundError:
+            continue  # a journal was sealed while we read: its part is there now
+
+
+def _number_of(path: Path) -> str:
+    return path.stem.rpartition("-")[2]

@@ -179,7 +179,7 @@ class CallLedger:
 
     def _count(self, receipt: Receipt) -> None:
         self.tally.sent += receipt.attempts
-        self.tally.failed += receipt.completion is None
+        self.tally.failed += bool(receipt.attempts) and receipt.completion is None
         self.tally.task_attempts += receipt.attempts * (receipt.purpose == "task")
         if receipt.purpose == "task" and receipt.completion is not None:
             self.tally.task_calls += 1

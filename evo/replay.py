@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from evo.journal import read_table
+from evo.journal import read_pieces, read_table
 from evo.model import NO_PROMPT, Completion, Evaluation, Individual, Outcome, Prompt, island_of
 from evo.schema import TABLES
 
@@ -46,7 +46,8 @@ def history_of(folder: Path, island: int) -> History:
     steps = [(row["kind"], row["individual"]) for row in events.to_pylist() if row["kind"] in ("asked", "told")]
     told = read_table(folder, "measurements", ["step"])["step"].to_pylist()
     mine = [number for number in told if island_of(number) == island]
-    gathered = {number: _found(rows) for number, rows in _grouped(folder, "evaluations", "step", mine).items()}
+    outcomes = _outcomes(folder, "step", pa.array(mine, pa.int64())) if mine else {}
+    gathered = {number: _found(seen) for number, seen in outcomes.items()}
     nothing = Found(Evaluation(), Evaluation())
     return History(
         tuple(steps),
@@ -62,23 +63,21 @@ def read_individuals(
 
     ``at_birth`` leaves out the evidence that was gathered later.
     """
-    table = read_table(folder, "individuals")
+    known = None if numbers is None else pa.array([n for n in numbers if 0 <= n < 2**63], pa.int64())
+    table = read_table(folder, "individuals", only=None if known is None else ("id", known))
     if island is not None:
         table = table.filter(pc.equal(table["island"], island))
-    if numbers is not None:
-        table = table.filter(pc.is_in(table["id"], pa.array([n for n in numbers if 0 <= n < 2**63], pa.int64())))
-    wanted = table["id"].to_pylist()
+    wanted = table["id"].combine_chunks()
     texts = _texts(folder, table["prompt"].combine_chunks())
-    parents = _grouped(folder, "edges", "child", wanted)
-    outcomes = _grouped(folder, "evaluations", "individual", wanted)
+    parents, outcomes = _parents(folder, wanted), _outcomes(folder, "individual", wanted)
     for row in table.to_pylist():
         seen = outcomes.get(row["id"], [])
-        found = _found([o for o in seen if o["step"] == row["id"]] if at_birth else seen)
+        found = _found([one for one in seen if one.step == row["id"]] if at_birth else seen)
         yield Individual(
             number=row["id"],
             prompt=texts[row["prompt"]] if row["prompt"] != NO_PROMPT.hash else NO_PROMPT,
             operator=row["operator"],
-            parents=tuple((edge["parent"], edge["role"]) for edge in parents.get(row["id"], ())),
+            parents=tuple(parents.get(row["id"], ())),
             generation=row["generation"],
             evaluation=found.dev,
             status=row["status"],
@@ -103,8 +102,8 @@ def individuals_now(folder: Path, columns: Sequence[str] | None = None) -> pa.Ta
     return table
 
 
-def _found(rows: Sequence[Mapping[str, Any]]) -> Found:
-    by_split = {split: Evaluation.of(outcome_of(row) for row in rows if row["split"] == split) for split in SPLITS}
+def _found(seen: Sequence[_Seen]) -> Found:
+    by_split = {split: Evaluation.of(one.outcome for one in seen if one.split == split) for split in SPLITS}
     return Found(by_split["dev"], by_split["train"])
 
 
@@ -138,16 +137,31 @@ def completion_of(row: Mapping[str, Any]) -> Completion:
 
 
 def _texts(folder: Path, hashes: pa.Array) -> dict[str, Prompt]:
-    table = read_table(folder, "prompts", ["hash", "parts"])
-    table = table.filter(pc.is_in(table["hash"], hashes))
+    table = read_table(folder, "prompts", ["hash", "parts"], only=("hash", hashes))
     return {
         row["hash"]: Prompt(tuple((name, text) for name, text in json.loads(row["parts"]))) for row in table.to_pylist()
     }
 
 
-def _grouped(folder: Path, table: str, key: str, wanted: Sequence[int]) -> dict[int, list[dict[str, Any]]]:
-    rows = read_table(folder, table)
-    groups: dict[int, list[dict[str, Any]]] = {}
-    for row in rows.filter(pc.is_in(rows[key], pa.array(wanted, pa.int64()))).to_pylist():
-        groups.setdefault(row[key], []).append(row)
-    return groups
+def _parents(folder: Path, wanted: pa.Array) -> dict[int, list[tuple[int, str]]]:
+    found: dict[int, list[tuple[int, str]]] = {}
+    for row in read_table(folder, "edges", ["child", "parent", "role"], only=("child", wanted)).to_pylist():
+        found.setdefault(row["child"], []).append((row["parent"], row["role"]))
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """An outcome, the step that asked for it, and the split its row is in."""
+
+    step: int
+    split: str
+    outcome: Outcome
+
+
+def _outcomes(folder: Path, key: str, wanted: pa.Array) -> dict[int, list[_Seen]]:
+    found: dict[int, list[_Seen]] = {}
+    for piece in read_pieces(folder, "evaluations", only=(key, wanted)):
+        for row in piece.to_pylist():
+            found.setdefault(row[key], []).append(_Seen(row["step"], row["split"], outcome_of(row)))
+    return found

@@ -17,7 +17,7 @@ from evo.lineage import Ancestry, Lineage
 from evo.model import Individual, Prompt
 from evo.replay import individuals_now, read_individuals
 from evo.settings import RunSettings
-from evo.store import elapsed_of, spent_in
+from evo.store import elapsed_of, spent_of
 from evo.verdict import ranking
 
 
@@ -100,7 +100,7 @@ class Run:
     @property
     def spent(self) -> Usage:
         """Calls, tokens and US dollars so far."""
-        return spent_in(read_table(self.path, "calls"))
+        return spent_of(self.path)
 
     @property
     def elapsed_s(self) -> float:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from contextlib import ExitStack
 from pathlib import Path
 
-import pyarrow as pa
 import pyarrow.compute as pc
 
 from evo.budget import Usage
 from evo.cache import AnswerCache
 from evo.folder import RunFolder
-from evo.journal import Journal, read_table
+from evo.journal import Journal, read_pieces, read_table
 from evo.replay import completion_of
+
+_ANSWERS = ["key", "text", "prompt_tokens", "output_tokens", "cost_usd", "latency_s", "logprobs", "lengths"]
 
 
 class RunStore:
@@ -34,20 +35,20 @@ class RunStore:
     def _take_in(self, path: Path) -> Usage:
         """Fill the cache from the log, and return what was spent."""
         self.cache.forget_uses()
-        spent = Usage()
-        for batch in read_table(path, "calls").to_batches(max_chunksize=10_000):
-            rows = batch.to_pylist()
-            self.cache.put((row["key"], completion_of(row)) for row in rows if row["text"] is not None)
-        table = read_table(path, "calls", ["prompt_tokens", "output_tokens", "cost_usd", "attempts", "recalled"])
-        return spent + spent_in(table)
+        for calls in read_pieces(path, "calls", columns=_ANSWERS):
+            for batch in calls.to_batches(max_chunksize=10_000):
+                rows = batch.to_pylist()
+                self.cache.put((row["key"], completion_of(row)) for row in rows if row["text"] is not None)
+        return spent_of(path)
 
     def close(self) -> None:
         """Seal the journal and let go of the folder, whatever goes wrong on the way. Raises OSError."""
         self._held.close()
 
 
-def spent_in(calls: pa.Table) -> Usage:
-    """Return what a table of calls adds up to; calls answered from an earlier run's log count, but cost nothing."""
+def spent_of(path: Path) -> Usage:
+    """Return what a run's calls add up to; those answered from an earlier run's log count, but cost nothing."""
+    calls = read_table(path, "calls", ["prompt_tokens", "output_tokens", "cost_usd", "attempts", "recalled"])
     tokens = sum(pc.sum(calls[name]).as_py() or 0 for name in ("prompt_tokens", "output_tokens"))
     answered = calls.filter(pc.is_valid(calls["prompt_tokens"]))
     paid = answered.filter(pc.invert(answered["recalled"]))

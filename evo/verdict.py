@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from evo.budget import Usage
@@ -72,10 +73,9 @@ def _sure(fitness: float, n: int) -> float:
 
 def test_scores(folder: Path, number: int) -> Mapping[int, float]:
     """Return an individual's scores on the test split, by example."""
-    table = read_table(folder, "evaluations", ["individual", "example", "split", "score"])
-    mine = pc.and_(pc.equal(table["individual"], number), pc.equal(table["split"], "test"))
-    rows = table.filter(mine).to_pylist()
-    return {row["example"]: row["score"] for row in rows if row["score"] is not None}
+    mine = ("individual", pa.array([number], pa.int64()))
+    rows = read_table(folder, "evaluations", ["individual", "example", "split", "score"], only=mine).to_pylist()
+    return {row["example"]: row["score"] for row in rows if row["split"] == "test" and row["score"] is not None}
 
 
 def verdict(

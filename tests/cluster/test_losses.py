@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import cluster.archipelago
-from cluster.archipelago import RESTARTS, sail
+from cluster.archipelago import sail
 from cluster.inline import InlineFleet
 from cluster.island import Island
 from cluster.workers import FitnessWorker
@@ -95,6 +95,7 @@ class LossyFleet(InlineFleet):
 @pytest.fixture
 def order(tmp_path, monkeypatch):
     monkeypatch.setattr(cluster.archipelago, "GRACE_S", 0.5)
+    monkeypatch.setattr(cluster.archipelago, "RESTART_WAITS_S", (0.0,) * 5)
 
     def make(name: str, **more: Any) -> Commission:
         rows = toy_rows(24)
@@ -155,5 +156,15 @@ async def test_a_process_that_is_lost_again_and_again_ends_the_run_with_a_messag
     always = iter(lambda: 0.002, None)
     fleet = LossyFleet(doomed, **{kind: always})
     what = "fitness worker" if kind == "workers" else "island"
-    with pytest.raises(EvoError, match=rf"{what} \d was lost {RESTARTS + 1} times, last: killed"):
+    with pytest.raises(EvoError, match=rf"{what} \d was lost 6 times, last: killed"):
         await voyage(doomed, fleet)
+
+
+async def test_a_worker_that_cannot_start_ends_the_run_with_its_words(order):
+    class Broken(InlineFleet):
+        async def worker(self, number: int, plan: Any) -> None:
+            raise EvoError("a process cannot start")
+
+    doomed = order("doomed")
+    with pytest.raises(EvoError, match="a process cannot start"):
+        await voyage(doomed, Broken(doomed))

@@ -59,7 +59,7 @@ def test_the_first_answer_stays(open_cache):
 def test_a_put_that_fails_stores_nothing_of_it(open_cache):
     cache = open_cache()
     with pytest.raises(TypeError):
-        cache.put([("a", answer()), ("b", object())])
+        cache.put([("a", answer()), ("b", Completion(object(), 1, 1))])
     assert cache.get("a") is None
     cache.put([("a", answer())])
     assert cache.get("a") is not None

@@ -9,11 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import duckdb
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 import evo.journal as module
-from evo.journal import Journal, next_number, open_journals, read_journal, read_table, seal
+from evo.journal import Journal, next_number, open_journals, read_journal, read_pieces, read_table, seal
 from evo.schema import TABLES, event_row
 
 
@@ -254,3 +255,15 @@ def test_a_line_that_is_finished_while_it_is_read_is_left_for_the_next_reader(tm
         file.write(b': []}\n{"events": []}\n')
     assert list(reading) in ([], [{"events": []}, {"events": []}])
     assert len(list(read_journal(path))) == 3
+
+
+def test_rows_of_wanted_values_only_are_read_from_parts_and_journal_alike(tmp_path):
+    journal = Journal(tmp_path, seal_rows=4)
+    for number in range(6):
+        journal.append({"edges": [edge(number), edge(number + 10)]})
+    wanted = ("child", pa.array([1, 15, 99], pa.int64()))
+    assert read_table(tmp_path, "edges", ["child", "role"], only=wanted)["child"].to_pylist() == [1, 15]
+    journal.close()
+    assert read_table(tmp_path, "edges", only=wanted)["child"].to_pylist() == [1, 15]
+    pieces = [piece["child"].to_pylist() for piece in read_pieces(tmp_path, "edges", only=wanted)]
+    assert pieces == [[1], [15]], "a part without a wanted row is no piece"
