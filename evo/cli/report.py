@@ -56,7 +56,9 @@ def gain_words(gain: dict[str, Any] | None, *, same: bool) -> str:
         return "unknown: no test rows were scored"
     points = f"{100 * gain['mean']:+.1f} points [{100 * gain['low']:+.1f}, {100 * gain['high']:+.1f}]"
     words = f"{points}, paired on {gain['n']} test rows, p = {gain['p_value']:.2g}"
-    return words if gain["significant"] else f"{words}: no significant gain"
+    if not gain["significant"]:
+        return f"{words}: no significant gain"
+    return words if gain["mean"] > 0 else f"{words}: the seed prompt is better"
 
 
 def _unread(run: Run) -> list[str]:

@@ -6,7 +6,7 @@ import pytest
 from records import born, write
 
 from evo.budget import Usage
-from evo.cli.report import report_lines
+from evo.cli.report import gain_words, report_lines
 from evo.folder import RunFolder, write_json
 from evo.model import Evaluation, Outcome
 from evo.run import Run
@@ -25,3 +25,19 @@ def test_the_report_says_when_many_replies_held_no_answer(tmp_path: Path, unread
     lines = [line for line in report_lines(Run(folder.path)) if line.startswith("  unread")]
     assert bool(lines) == said
     assert not said or "75.0 % of dev replies held no answer" in lines[0]
+
+
+@pytest.mark.parametrize(
+    ("mean", "significant", "said"),
+    [(0.05, True, "p = 0.016"), (-0.05, True, ": the seed prompt is better"), (-0.05, False, ": no significant gain")],
+)
+def test_the_report_says_what_a_difference_means(mean: float, significant: bool, said: str) -> None:
+    gain = {
+        "mean": mean,
+        "low": mean - 0.04,
+        "high": mean + 0.04,
+        "n": 128,
+        "p_value": 0.016,
+        "significant": significant,
+    }
+    assert gain_words(gain, same=False).endswith(said)
