@@ -50,7 +50,7 @@ def _edges(name: str, islands: int, rng: np.random.Generator) -> list[tuple[int,
     if name == "torus":
         return _torus(islands)
     if name == "random":
-        return [(int(u), v) for v in everyone for u in _some_others(v, islands, rng)]
+        return [(u, v) for v in everyone for u in _some_others(v, islands, rng)]
     raise ConfigError(f"unknown topology {name!r}; expected one of {', '.join(NAMES)}")
 
 
@@ -66,6 +66,7 @@ def _torus(islands: int) -> list[tuple[int, int]]:
     return edges
 
 
-def _some_others(island: int, islands: int, rng: np.random.Generator) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    others = np.array([i for i in range(islands) if i != island], dtype=np.int64)
-    return rng.choice(others, size=min(RANDOM_DEGREE, len(others)), replace=False)
+def _some_others(island: int, islands: int, rng: np.random.Generator) -> list[int]:
+    others = [i for i in range(islands) if i != island]
+    chosen = rng.choice(others, size=min(RANDOM_DEGREE, len(others)), replace=False)
+    return [int(other) for other in chosen]

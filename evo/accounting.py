@@ -16,12 +16,18 @@ from evo.randomness import child_rng
 TEMPLATE_TOKENS = 64
 """Allowance for what a provider's chat template adds to a prompt."""
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 30.0
+ADMITTED = 2
+"""Calls admitted for each slot: what is admitted is sent even when time runs out meanwhile, so it may not be much."""
 
 
 class Slots:
-    """How many calls may be under way at once; none at all once the ledger cannot be reached."""
+    """How many calls may be under way at once; none at all once the ledger cannot be reached.
+
+    ``queue`` is where calls wait before they are admitted.
+    """
 
     def __init__(self, count: int) -> None:
+        self.queue = asyncio.Semaphore(ADMITTED * max(1, count))
         self._free = asyncio.Semaphore(count)
         self._closed = False
 
@@ -94,9 +100,11 @@ class Accounted:
     async def complete(self, request: Request) -> Completion:
         """Return the answer, from the log where it is known. Raises LlmError, BudgetExhausted or Interrupted."""
         admission = admission_of(request, self.identity, self.price)
-        known = await self.ledger.admit(admission)
-        if known is not None:
-            return known
+        async with self.slots.queue:
+            known = await self.ledger.admit(admission)
+            return known or await self._sent(request, admission)
+
+    async def _sent(self, request: Request, admission: Admission) -> Completion:
         sending = _Sending()
         try:
             await self._send(request, admission, sending)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -53,8 +54,13 @@ async def _breed(ground: Ground[S], world: World, number: int, proposal: Proposa
         except (OperatorError, LlmError) as error:
             reasons.append(str(error))
         else:
-            return prompt, "; ".join(reasons)
-    return None, "; ".join(reasons)
+            return prompt, _told(reasons)
+    return None, _told(reasons)
+
+
+def _told(reasons: Sequence[str]) -> str:
+    """Return what went wrong in each try, once where it was the same."""
+    return "; ".join(f"{reason} ({n}x)" if n > 1 else reason for reason, n in Counter(reasons).items())
 
 
 async def _race(ground: Ground[S], life: Life[S], world: World, newborn: Individual) -> Individual:

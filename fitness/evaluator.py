@@ -45,8 +45,8 @@ class RowEvaluator:
     async def evaluate(self, prompt: Prompt, examples: Sequence[int]) -> Evaluation:
         """Return one outcome for each example.
 
-        A call or a scorer that fails gives an outcome without a score. Raises LlmError when it is fatal,
-        BudgetExhausted and Interrupted; the rows still under way are cancelled then.
+        A call or a scorer that fails gives an outcome without a score. Raises LlmError when it is fatal, cancelling
+        the rows still under way, and, once those have ended, BudgetExhausted or Interrupted.
         """
         rows = [self.task.example(number) for number in examples]
         priors = await self._priors(prompt, rows)
@@ -114,10 +114,18 @@ class RowEvaluator:
 
 
 async def _together(work: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
-    """Return all results in order; when one raises, the others are cancelled and awaited before it is passed on."""
+    """Return all results in order, or pass on what one raises.
+
+    Where that says that no further call is admitted, the others end first: what is under way is paid for, and its
+    answers are remembered. Else the others are cancelled.
+    """
     tasks = [asyncio.ensure_future(one) for one in work]
     try:
-        return await asyncio.gather(*tasks)
+        try:
+            return await asyncio.gather(*tasks)
+        except (BudgetExhausted, Interrupted):
+            await asyncio.wait(tasks)
+            raise
     except BaseException:
         for task in tasks:
             task.cancel()

@@ -1,12 +1,12 @@
 """Operators by which a model writes a prompt from others: EvoPrompt's three (Guo et al., ICLR 2024).
 
-Each calls the model exactly once. A reply that cannot be used, or that only copies a parent, raises OperatorError;
-whether to try again is the caller's affair.
+Each calls the model exactly once. A reply that cannot be used, or that only copies a parent or the worked example it
+was shown, as small models do, raises OperatorError; whether to try again is the caller's affair.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -19,7 +19,7 @@ from evo.randomness import draw_seed
 from operators.arguments import at_least, between, one_of
 from operators.parsing import between_tags, normalised
 from operators.templates import Variant, crossover_mutation, paraphrase, recombination
-from operators.worked_examples import Family
+from operators.worked_examples import CROSSOVER, DIFFERENCE, Family
 
 TEMPERATURE = 0.5
 MAX_TOKENS = 1000
@@ -77,7 +77,7 @@ class CrossoverMutation:
             max_tokens=self.max_tokens,
             seed=draw_seed(rng),
         )
-        return await _written(llm, request, base, parents)
+        return await _written(llm, request, base, parents, CROSSOVER[self.example].values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,14 +112,18 @@ class DifferentialRecombination:
             max_tokens=self.max_tokens,
             seed=draw_seed(rng),
         )
-        return await _written(llm, request, parents[-1], parents)
+        return await _written(llm, request, parents[-1], parents, DIFFERENCE[self.example].values())
 
 
-async def _written(llm: Llm, request: Request, base: Individual, parents: Sequence[Individual]) -> Prompt:
-    """Return ``base`` with the text the model wrote, unless it is a parent's."""
+async def _written(
+    llm: Llm, request: Request, base: Individual, parents: Sequence[Individual], shown: Collection[str] = ()
+) -> Prompt:
+    """Return ``base`` with the text the model wrote, unless it is a parent's or one ``shown`` as an example."""
     completion = await llm.complete(request)
     text = between_tags(completion.text)
     refuse_copy(text, parents)
+    if normalised(text) in {normalised(example) for example in shown}:
+        raise OperatorError("expected a new prompt, got a copy of the worked example; try again, or a stronger model")
     return base.prompt.with_text(text)
 
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import pyarrow.compute as pc
 from rich.console import Console
 
 from evo.cli.text import duration, money, one_line, percent, safe
 from evo.model import Individual
 from evo.run import Run
+
+UNREAD = 0.25
+"""Share of dev replies without an answer from which on the report says so."""
 
 
 def print_report(run: Run, console: Console) -> None:
@@ -31,6 +35,7 @@ def report_lines(run: Run) -> list[str]:
         f"  seed   {_estimate(baseline['test'])}: the best seed prompt by dev, {one_line(baseline['text'], 60)!r}"
     )
     lines.append(f"  gain   {gain_words(result['gain'], same=winner['individual'] == baseline['individual'])}")
+    lines += _unread(run)
     line = run.lineage(winner["individual"]).line()
     lines += ["", f"where it came from ({len(line)} steps on the line of fittest parents)", *_steps(line)]
     spent = result["spent"]
@@ -51,7 +56,21 @@ def gain_words(gain: dict[str, Any] | None, *, same: bool) -> str:
         return "unknown: no test rows were scored"
     points = f"{100 * gain['mean']:+.1f} points [{100 * gain['low']:+.1f}, {100 * gain['high']:+.1f}]"
     words = f"{points}, paired on {gain['n']} test rows, p = {gain['p_value']:.2g}"
-    return words if gain["significant"] else f"{words}: no significant gain"
+    if not gain["significant"]:
+        return f"{words}: no significant gain"
+    return words if gain["mean"] > 0 else f"{words}: the seed prompt is better"
+
+
+def _unread(run: Run) -> list[str]:
+    """Return a warning where many replies held no answer: such a search mostly learns to have a label named."""
+    rows = run.individuals()
+    scored, unread = (pc.sum(rows[column]).as_py() or 0 for column in ("n_scored", "n_unparsed"))
+    if unread <= UNREAD * scored:
+        return []
+    return [
+        f"  unread {percent(unread / scored)} of dev replies held no answer and score 0: "
+        "name the labels in the seed prompts, or raise model.max_tokens"
+    ]
 
 
 def _estimate(estimate: dict[str, Any] | None) -> str:

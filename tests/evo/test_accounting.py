@@ -162,6 +162,35 @@ async def test_a_known_answer_is_not_sent_and_slots_bound_what_is(tmp_path, scri
         assert most == 4
 
 
+async def test_when_time_is_over_only_the_calls_just_admitted_are_still_sent(tmp_path):
+    release, sent = asyncio.Event(), 0
+
+    class Slow:
+        identity, can_choose, price = "model", False, Price(0.0, 0.0)
+
+        async def complete(self, request: Request) -> Completion:
+            nonlocal sent
+            sent += 1
+            await release.wait()
+            return Completion("yes", 1, 1, 0.0)
+
+        async def aclose(self) -> None: ...
+
+    with bank(tmp_path / "run", seconds=1000) as opened:
+        llm = accounted(Slow(), opened)
+        calls = [asyncio.create_task(llm.complete(Request.user(f"row {number}"))) for number in range(60)]
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert sent == 4
+        opened.account.kept_s = 1000.0
+        release.set()
+        ends = await asyncio.gather(*calls, return_exceptions=True)
+        answered = [end for end in ends if isinstance(end, Completion)]
+        assert len(answered) == sent == 8
+        assert sum(isinstance(end, BudgetExhausted) for end in ends) == 52
+        assert opened.account.reserved.calls == 0
+
+
 async def test_an_answer_with_an_unpaired_surrogate_is_mended_before_anyone_sees_it(tmp_path, script):
     inner = script(lambda request: "fine \ud83d\ude00 and broken \ud800")
     with bank(tmp_path / "run") as opened:

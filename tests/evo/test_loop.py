@@ -118,7 +118,7 @@ async def test_an_operator_is_tried_three_times_with_its_own_luck_each_time(tmp_
 async def test_a_child_the_task_refuses_counts_as_a_failed_try(tmp_path):
     child = await one_birth(tmp_path, Stubborn(text="a {brace}"))
     assert child.status == FAILED
-    assert child.note == "; ".join(["a brace is not allowed"] * TRIES)
+    assert child.note == f"a brace is not allowed ({TRIES}x)"
 
 
 async def test_a_bug_in_an_operator_ends_the_island_and_leaves_no_task_behind(tmp_path):

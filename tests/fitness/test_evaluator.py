@@ -113,13 +113,16 @@ async def test_a_failed_call_is_an_outcome_without_score_and_stops_no_other(task
     assert (evaluation.count, evaluation.mean) == (len(examples) - 1, 1.0)
 
 
-@pytest.mark.parametrize("error", [LlmError("bad key", fatal=True), BudgetExhausted("none left"), Interrupted("stop")])
-async def test_what_ends_the_run_is_passed_on_and_the_rest_cancelled(task, error):
+ENDS = [(LlmError("bad key", fatal=True), True), (BudgetExhausted("none left"), False), (Interrupted("stop"), False)]
+
+
+@pytest.mark.parametrize(("error", "cancels"), ENDS)
+async def test_what_ends_the_run_is_passed_on_and_cancels_only_what_is_hopeless(task, error, cancels):
     examples = task.examples("dev")
     model = Model(wrong=failing_on(task.example(examples[3]).inputs["input"], error))
     with pytest.raises(type(error), match=str(error)):
         await RowEvaluator(task, model).evaluate(PROMPT, examples)
-    assert model.cancelled == len(examples) - 1
+    assert model.cancelled == (len(examples) - 1) * cancels
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
 

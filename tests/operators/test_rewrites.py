@@ -11,6 +11,7 @@ from evo.errors import ConfigError, OperatorError
 from evo.model import Prompt
 from operators.rewrites import CrossoverMutation, DifferentialRecombination, Paraphrase
 from operators.seeds import Seed
+from operators.worked_examples import CROSSOVER, DIFFERENCE
 
 ONE, TWO, THREE, FOUR = (individual(n, f"Prompt number {word}.") for n, word in enumerate(("a", "b", "c", "d")))
 CASES = [
@@ -44,6 +45,21 @@ async def test_a_copy_of_any_parent_is_refused(operator: Any, parents: Any) -> N
         llm = ScriptedLlm(partial(lambda reply, request: reply, shouted))
         with pytest.raises(OperatorError, match=f"copy of parent {parent.number}"):
             await operator(parents, llm, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("family", ["simplification", "sentiment"])
+@pytest.mark.parametrize(
+    ("operator", "shown", "parents"),
+    [
+        (CrossoverMutation, CROSSOVER, [ONE, TWO]),
+        (DifferentialRecombination, DIFFERENCE, [ONE, TWO, THREE, FOUR]),
+    ],
+)
+async def test_a_copy_of_the_worked_example_is_refused(operator: Any, shown: Any, parents: Any, family: Any) -> None:
+    for text in shown[family].values():
+        llm = ScriptedLlm(partial(lambda reply, request: reply, f"Step 2. <prompt> {text.upper()}</prompt>"))
+        with pytest.raises(OperatorError, match="copy of the worked example"):
+            await operator(example=family)(parents, llm, np.random.default_rng(0))
 
 
 async def test_a_reply_without_tags_is_refused() -> None:

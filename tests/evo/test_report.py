@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from records import born, write
+
+from evo.budget import Usage
+from evo.cli.report import gain_words, report_lines
+from evo.folder import RunFolder, write_json
+from evo.model import Evaluation, Outcome
+from evo.run import Run
+from evo.settings import RunSettings
+from evo.verdict import finalists, verdict
+
+
+@pytest.mark.parametrize(("unread", "said"), [(1, False), (3, True)])
+def test_the_report_says_when_many_replies_held_no_answer(tmp_path: Path, unread: int, said: bool) -> None:
+    settings = RunSettings.model_validate({"task": {"data": "x"}, "storage": str(tmp_path)})
+    folder = RunFolder.create(settings, base=Path("."), title="t", fingerprint="f")
+    outcomes = [Outcome(row, 0.0, parsed=row >= unread) for row in range(4)]
+    write(folder.path, [born(0).with_evaluation(Evaluation.of(outcomes))])
+    ended = verdict(folder.path, finalists(folder.path), status="done", spent=Usage(4), elapsed_s=1.0, seed=0)
+    write_json(folder.path / "result.json", ended)
+    lines = [line for line in report_lines(Run(folder.path)) if line.startswith("  unread")]
+    assert bool(lines) == said
+    assert not said or "75.0 % of dev replies held no answer" in lines[0]
+
+
+@pytest.mark.parametrize(
+    ("mean", "significant", "said"),
+    [(0.05, True, "p = 0.016"), (-0.05, True, ": the seed prompt is better"), (-0.05, False, ": no significant gain")],
+)
+def test_the_report_says_what_a_difference_means(mean: float, significant: bool, said: str) -> None:
+    gain = {
+        "mean": mean,
+        "low": mean - 0.04,
+        "high": mean + 0.04,
+        "n": 128,
+        "p_value": 0.016,
+        "significant": significant,
+    }
+    assert gain_words(gain, same=False).endswith(said)
