@@ -9,6 +9,7 @@ from rich.console import Console
 from evo.cli.text import duration, money, one_line, percent, safe
 from evo.model import Individual
 from evo.run import Run
+from evo.verdict import SEED
 
 
 def print_report(run: Run, console: Console) -> None:
@@ -27,10 +28,7 @@ def report_lines(run: Run) -> list[str]:
         f"  dev    {percent(winner['dev']['mean'])} on {winner['dev']['n']} rows: optimistic, it was chosen by them"
     )
     lines.append(f"  test   {_estimate(winner['test'])}")
-    lines.append(
-        f"  seed   {_estimate(baseline['test'])}: the best seed prompt by dev, {one_line(baseline['text'], 60)!r}"
-    )
-    lines.append(f"  gain   {gain_words(result['gain'], same=winner['individual'] == baseline['individual'])}")
+    lines += [f"  seed   {_seed(baseline)}", f"  gain   {_gain(result)}"]
     line = run.lineage(winner["individual"]).line()
     lines += ["", f"where it came from ({len(line)} steps on the line of fittest parents)", *_steps(line)]
     spent = result["spent"]
@@ -52,6 +50,19 @@ def gain_words(gain: dict[str, Any] | None, *, same: bool) -> str:
     points = f"{100 * gain['mean']:+.1f} points [{100 * gain['low']:+.1f}, {100 * gain['high']:+.1f}]"
     words = f"{points}, paired on {gain['n']} test rows, p = {gain['p_value']:.2g}"
     return words if gain["significant"] else f"{words}: no significant gain"
+
+
+def _seed(baseline: dict[str, Any]) -> str:
+    if baseline["operator"] != SEED:
+        return "none was scored"
+    return f"{_estimate(baseline['test'])}: the best seed prompt by dev, {one_line(baseline['text'], 60)!r}"
+
+
+def _gain(result: dict[str, Any]) -> str:
+    winner, baseline = result["winner"], result["baseline"]
+    if baseline["operator"] != SEED:
+        return "unknown: no seed prompt was scored to compare with"
+    return gain_words(result["gain"], same=winner["individual"] == baseline["individual"])
 
 
 def _estimate(estimate: dict[str, Any] | None) -> str:
