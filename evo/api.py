@@ -42,9 +42,9 @@ def evolve(
     if budget is not None:
         settings["budget"] = _caps(budget)
     if isinstance(task, RunSettings):
-        run_settings, base, title = parse({**task.model_dump(), **settings}), Path.cwd(), "run"
+        run_settings, base, title = parse({**task.model_dump(), **settings}, base=Path.cwd()), Path.cwd(), "run"
     elif isinstance(task, Mapping):
-        run_settings, base, title = parse({"task": dict(task), **settings}), Path.cwd(), "run"
+        run_settings, base, title = parse({"task": dict(task), **settings}, base=Path.cwd()), Path.cwd(), "run"
     else:
         file = Path(task)
         run_settings = load(file, overrides=settings)

@@ -65,7 +65,7 @@ class Account:
         if self.budget.usd is None:
             return ""
         if total.usd is None:
-            return "a cap in USD needs the model's price, which is unknown; set model.price, or cap calls or tokens"
+            return "a cap in USD cannot be kept: what calls so far cost is unknown"
         return f"the next call could pass the cap of {self.budget.usd:g} USD" if total.usd > self.budget.usd else ""
 
     def reserve(self, wanted: Usage) -> None:

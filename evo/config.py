@@ -11,7 +11,8 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from evo.errors import ConfigError
-from evo.settings import RunSettings
+from evo.settings import ModelSettings, NamedSettings, RunSettings
+from evo.yaml_file import line_of, one_line_of, read_yaml
 
 SECRET = ("api_key_env",)
 """Where a key is put by mistake: what stands there is never shown."""
@@ -24,34 +25,38 @@ def load(path: Path | str, changes: Sequence[str] = (), *, overrides: Mapping[st
         ConfigError: one line for each mistake.
     """
     file = Path(path)
-    try:
-        text = file.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise ConfigError(f"no file {str(file)!r}{_near(file)}; expected a YAML configuration") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"cannot read {str(file)!r} as text: {error}") from error
-    try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        content = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{file}: not valid YAML: {_one_line(error)}") from error
+    content, node = read_yaml(file)
     if isinstance(content, Mapping):
         content = {**content, **(overrides or {})}
-    return parse(content, changes, file=str(file), node=node)
+    return parse(content, changes, base=file.parent, file=str(file), node=node)
 
 
-def parse(content: Any, changes: Sequence[str] = (), *, file: str = "settings", node: Any = None) -> RunSettings:
-    """Return settings from plain data, with changes applied. Raises ConfigError, one line for each mistake."""
+def parse(
+    content: Any, changes: Sequence[str] = (), *, base: Path | None = None, file: str = "settings", node: Any = None
+) -> RunSettings:
+    """Return settings from plain data, with changes applied.
+
+    Args:
+        content: A mapping as the YAML file holds it.
+        changes: ``key.sub=value`` each.
+        base: The folder that paths of model files start from; None: they stay as they are.
+        file: What messages call the source.
+        node: Its YAML, for line numbers.
+
+    Raises:
+        ConfigError: one line for each mistake.
+    """
     if not isinstance(content, Mapping):
         raise ConfigError(f"{file}: expected a mapping with at least `task:`, got {type(content).__name__}")
     merged = dict(content)
     for change in changes:
         merged = _changed(merged, change)
     try:
-        return RunSettings.model_validate(merged)
+        settings = RunSettings.model_validate(merged)
     except ValidationError as error:
         lines = [_mistake(problem, file, node) for problem in _deepest(error.errors())]
         raise ConfigError("\n".join(dict.fromkeys(lines))) from None
+    return settings if base is None else settings.with_model_files(base)
 
 
 def _changed(content: Mapping[str, Any], change: str) -> dict[str, Any]:
@@ -61,24 +66,34 @@ def _changed(content: Mapping[str, Any], change: str) -> dict[str, Any]:
     try:
         value = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise ConfigError(f"--set {path}: the value is not valid YAML: {_one_line(error)}") from error
+        raise ConfigError(f"--set {path}: the value is not valid YAML: {one_line_of(error)}") from error
     changed: dict[str, Any] = _with(content, path.split("."), value)
     return changed
 
 
-def _with(content: Any, path: Sequence[str], value: Any) -> Any:
-    if isinstance(content, Sequence) and not isinstance(content, str) and path[0] in map(str, range(len(content))):
-        place = int(path[0])
-        return [
-            *content[:place],
-            value if len(path) == 1 else _with(content[place], path[1:], value),
-            *content[place + 1 :],
-        ]
+def _with(content: Any, path: Sequence[str], value: Any, place: tuple[str, ...] = ()) -> Any:
+    """Return content in which what lies at a path is a value; ``place`` is where the content itself lies."""
+    key, *rest = path
+    place = (*place, key)
+    if isinstance(content, Sequence) and not isinstance(content, str) and key in map(str, range(len(content))):
+        number = int(key)
+        inner = _with(content[number], rest, value, place) if rest else value
+        return [*content[:number], inner, *content[number + 1 :]]
+    if content is None:
+        content = _default_name(place[:-1])
     if isinstance(content, str):
         content = {"name": content}  # `method: x` and `--set method.population=6` mean `{name: x, population: 6}`
-    inner = dict(content) if isinstance(content, Mapping) else {}
-    inner[path[0]] = value if len(path) == 1 else _with(inner.get(path[0]), path[1:], value)
-    return inner
+    outer = dict(content) if isinstance(content, Mapping) else {}
+    outer[key] = _with(outer.get(key), rest, value, place) if rest else value
+    return outer
+
+
+def _default_name(place: Sequence[str]) -> str | None:
+    """Return the name of the method, model or scorer that stands where the file names none."""
+    owner = _model_at(place[:-1])
+    field = owner.model_fields.get(place[-1]) if owner and place else None
+    default = field.get_default(call_default_factory=True) if field else None
+    return default.name if isinstance(default, NamedSettings | ModelSettings) else None
 
 
 def _deepest(problems: Sequence[Any]) -> list[Any]:
@@ -99,7 +114,7 @@ def _location(problem: Any) -> list[Any]:
 def _mistake(problem: Any, file: str, node: Any) -> str:
     location = _location(problem)
     key = ".".join(map(str, location)) or "the file"
-    line = _line(node, location)
+    line = line_of(node, location)
     where = f"{file}:{line}" if line else file
     if problem["type"] == "extra_forbidden":
         return f"{where}: unknown key {key!r}{_suggestion(str(location[-1]), _fields_at(location[:-1]))}"
@@ -126,32 +141,21 @@ def _is_branch(part: Any) -> bool:
     return isinstance(part, str) and (part in ("int", "str", "float", "bool") or "[" in part)
 
 
-def _line(node: Any, location: Sequence[Any]) -> int | None:
-    """Return the line of the deepest part of a location that is in the file."""
-    if node is None:
-        return None
-    line = int(node.start_mark.line) + 1
-    for part in location:
-        if isinstance(node, yaml.MappingNode):
-            found = [(k, v) for k, v in node.value if k.value == str(part)]
-            if not found:
-                return line
-            line, node = int(found[0][0].start_mark.line) + 1, found[0][1]
-        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
-            node = node.value[part]
-            line = int(node.start_mark.line) + 1
-    return line
-
-
 def _fields_at(location: Sequence[Any]) -> list[str]:
-    model: Any = RunSettings
+    model = _model_at(location)
+    return list(model.model_fields) if model else []
+
+
+def _model_at(location: Sequence[Any]) -> type[BaseModel] | None:
+    """Return the settings a place holds; numbers are places in lists."""
+    model: type[BaseModel] = RunSettings
     for part in location:
         field = model.model_fields.get(part) if isinstance(part, str) else None
         kinds = _models_in(field.annotation) if field else ([] if isinstance(part, str) else [model])
         if not kinds:
-            return []
+            return None
         model = kinds[0]
-    return list(model.model_fields)
+    return model
 
 
 def _models_in(annotation: Any) -> list[type[BaseModel]]:
@@ -165,13 +169,3 @@ def _suggestion(name: str, known: Sequence[str]) -> str:
     if near:
         return f"; did you mean {near[0]!r}?"
     return f"; expected one of {', '.join(known)}" if known else ""
-
-
-def _near(path: Path) -> str:
-    names = [p.name for p in path.parent.glob("*.y*ml")] if path.parent.is_dir() else []
-    near = difflib.get_close_matches(path.name, names, n=1, cutoff=0.4)
-    return f"; did you mean {str(path.with_name(near[0]))!r}?" if near else ""
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())

@@ -17,6 +17,7 @@ from evo.folder import RunFolder
 from evo.plugins import resolve
 from evo.settings import BudgetSettings, RunSettings
 from evo.status import Snapshot
+from evo.store import spent_of
 
 DEFAULT_CALLS = 2000
 """The budget where the settings name none."""
@@ -92,7 +93,7 @@ def reopen(path: Path | str, *, budget: BudgetSettings | None = None) -> Commiss
     """Return an existing run, ready to go on, with another budget if one is given.
 
     Raises:
-        ConfigError: there is no such run, or its data have changed since.
+        ConfigError: there is no such run, its data have changed since, or a cap in USD cannot be kept.
     """
     folder = RunFolder.open(path)
     settings, manifest = folder.settings, folder.manifest
@@ -105,6 +106,8 @@ def reopen(path: Path | str, *, budget: BudgetSettings | None = None) -> Commiss
         )
     if budget is not None:
         settings = settings.model_copy(update={"budget": budget})
+    _refuse_unknown_cost(settings, folder)
+    if budget is not None:
         folder.change(settings)
     check(settings, task)
     return commission(folder.path, settings, base, task)
@@ -142,6 +145,14 @@ def _refuse_endless(settings: RunSettings) -> None:
     if caps == {"usd"} and all(model.name.startswith(("local/", "fake/")) for model in models):
         raise ConfigError(
             "a cap in USD alone never ends a run whose models are free; add budget.calls or budget.seconds"
+        )
+
+
+def _refuse_unknown_cost(settings: RunSettings, folder: RunFolder) -> None:
+    if settings.budget.usd is not None and spent_of(folder.path).usd is None:
+        raise ConfigError(
+            f"a cap in USD cannot be kept in {folder.path}: what its calls so far cost is unknown; resume it without "
+            "one (--set budget.usd=null) and cap calls or tokens, or start a new run with model.price set"
         )
 
 

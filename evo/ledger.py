@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from evo.budget import Account, Usage
 from evo.cache import AnswerCache
-from evo.errors import BudgetExhausted, Interrupted, LlmError
+from evo.errors import BudgetExhausted, ConfigError, Interrupted, LlmError
 from evo.journal import Journal
 from evo.model import Completion
 from evo.ports import Admission, Receipt
@@ -108,10 +108,12 @@ class CallLedger:
 
     def settle_all(self, receipts: Sequence[Receipt]) -> None:
         """Record calls in one transaction, then let go whoever waits for them."""
+        answers = [(r.key, r.completion) for r in receipts if r.completion is not None]
+        receipts = [self._priced(receipt) for receipt in receipts]
         sent = [receipt for receipt in receipts if receipt.attempts]
         if sent:
             self._journal.append({"calls": [call_row(receipt) for receipt in sent]})
-        self._cache.put((r.key, r.completion) for r in receipts if r.completion is not None)
+        self._cache.put(answers)
         for receipt in receipts:
             self._count(receipt)
             self.given_up = self._trial.settle(receipt) or self.given_up
@@ -151,8 +153,20 @@ class CallLedger:
         self.tally.recalled += 1
         return completion
 
+    def _priced(self, receipt: Receipt) -> Receipt:
+        """Return the receipt, under a cap in USD at its bound where the cost was not said: what is logged is spent."""
+        flight, answer = self._flying.get(receipt.key), receipt.completion
+        if self.account.budget.usd is None or flight is None or answer is None or answer.cost_usd is not None:
+            return receipt
+        return replace(receipt, completion=replace(answer, cost_usd=flight.wanted.usd))
+
     def _reserve(self, admission: Admission) -> bool:
         wanted = _most(admission)
+        if wanted.usd is None and self.account.budget.usd is not None:
+            raise ConfigError(
+                f"a cap in USD needs the price of {admission.model}, which is unknown; set model.price, or leave "
+                "budget.usd out and cap calls or tokens"
+            )
         fits = self._fits(wanted)
         if fits:
             self.account.reserve(wanted)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -68,6 +69,16 @@ class ModelSettings(Settings):
         if value is not None and not value.replace("_", "").isalnum():
             raise ValueError("expected the NAME of an environment variable such as OPENAI_API_KEY, not a key")
         return value
+
+    def placed(self, base: Path) -> ModelSettings:
+        """Return this model, a file of its own (``local/PATH.gguf``) named by its absolute path.
+
+        Other processes work in other folders, and a run may be resumed from anywhere.
+        """
+        kind, _, path = self.name.partition("/")
+        if kind != "local" or not path.endswith(".gguf") or path.startswith("hf:"):
+            return self
+        return self.model_copy(update={"name": f"local/{(base / Path(path).expanduser()).absolute()}"})
 
 
 class DataSettings(Settings):
@@ -213,3 +224,18 @@ class RunSettings(Settings):
             )
             for island in islands
         )
+
+    def with_model_files(self, base: Path) -> RunSettings:
+        """Return these settings with every model file by its absolute path; relative ones start from ``base``."""
+        islands = self.islands
+        if not isinstance(islands, int):
+            islands = tuple(_placed(island, base) for island in islands)
+        return _placed(self, base).model_copy(update={"islands": islands})
+
+
+Owner = TypeVar("Owner", RunSettings, IslandSettings)
+
+
+def _placed(owner: Owner, base: Path) -> Owner:
+    models = {"model": owner.model, "operator_model": owner.operator_model}
+    return owner.model_copy(update={name: model and model.placed(base) for name, model in models.items()})

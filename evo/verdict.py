@@ -18,10 +18,13 @@ from evo.randomness import child_rng
 from evo.replay import individuals_now, read_individuals
 from evo.statistics import mean_interval, paired_difference, wilson
 
+SEED = "seed"
+"""The operator of individuals that are seed prompts."""
+
 
 @dataclass(frozen=True, slots=True)
 class Finalists:
-    """The winner, and the best of the seed prompts it is compared with. They may be the same."""
+    """The winner, and the best of the seed prompts it is compared with; the winner itself where no seed was scored."""
 
     winner: Individual
     baseline: Individual
@@ -39,7 +42,7 @@ def finalists(folder: Path) -> Finalists:
     if not ranked:
         raise EvoError("no prompt was scored, so there is no best one; look at the failed births with `evo show`")
     # Seeds are ranked by themselves: racing may have dropped them early, and copies of them have migrated.
-    best_seed = (ranking(folder, 1, operator="seed") or ranked)[0]
+    best_seed = (ranking(folder, 1, operator=SEED) or ranked)[0]
     found = {i.number: i for i in read_individuals(folder, numbers=[ranked[0], best_seed])}
     return Finalists(found[ranked[0]], found[best_seed])
 
@@ -84,12 +87,13 @@ def verdict(
     """Return the result as plain data: what ``result.json`` holds and the command line prints.
 
     ``test`` and ``gain`` are None where there are no test rows. ``gain`` is the paired difference of the winner to
-    the best seed prompt on the test rows both have a score for.
+    the best seed prompt on the test rows both have a score for; None too where no seed was scored.
     """
     test = test_scores(folder, chosen.winner.number)
     base = test if len(chosen.distinct) == 1 else test_scores(folder, chosen.baseline.number)
     rng = child_rng(seed, "verdict")
-    gain = paired_difference(test, base, rng) if set(test) & set(base) else None
+    comparable = chosen.baseline.operator == SEED and set(test) & set(base)
+    gain = paired_difference(test, base, rng) if comparable else None
     return {
         "status": status,
         "winner": _finalist(chosen.winner, test),

@@ -81,8 +81,9 @@ def locate(name: str, progress: Progress | None = None) -> Path:
     """Return the absolute path of a model's GGUF file; a known model is downloaded on first use (blocks meanwhile).
 
     ``name`` is that of a known model, or ``local/`` before the path of any GGUF file: ``local//models/a.gguf`` is
-    absolute, ``local/models/a.gguf`` relative to the working directory. Of several processes that ask at once one
-    downloads and the others wait. Raises ConfigError when there is no such file and none can be fetched.
+    absolute, as a run's settings have it once they are read; ``local/models/a.gguf`` is relative to the working
+    directory. Of several processes that ask at once one downloads and the others wait. Raises ConfigError when there
+    is no such file and none can be fetched.
     """
     model = known_model(name)
     if model is None:

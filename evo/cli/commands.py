@@ -22,6 +22,9 @@ start here:
 
 exit codes: 0 done, 1 failed, 2 usage or configuration, 3 budget ended before any result, 130 interrupted (resumable)
 """
+_SET = """change a setting, such as method.population=6: an argument of the method the file names, or of the default
+one where it names none (model and task.scorer likewise)"""
+_SET_BUDGET = "change a cap, such as budget.calls=500"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -80,9 +83,8 @@ def _running(commands: _Commands) -> None:
     resume = _add(commands, "resume", running.resume, "go on with an interrupted run, or with a larger budget")
     resume.add_argument("run", help="the run's folder")
     for parser in (run, resume):
-        example = "budget.calls=500" if parser is resume else "method.population=6"
         parser.add_argument(
-            "--set", action="append", default=[], metavar="KEY=VALUE", help=f"change a setting, such as {example}"
+            "--set", action="append", default=[], metavar="KEY=VALUE", help=_SET_BUDGET if parser is resume else _SET
         )
         parser.add_argument("--address", help="join a Ray cluster: auto, or HOST:PORT; without it, use this machine")
         parser.add_argument("--plain", action="store_true", help="print lines, not a live table")

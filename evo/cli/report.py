@@ -10,6 +10,7 @@ from rich.console import Console
 from evo.cli.text import duration, money, one_line, percent, safe
 from evo.model import Individual
 from evo.run import Run
+from evo.verdict import SEED
 
 UNREAD = 0.25
 """Share of dev replies without an answer from which on the report says so."""
@@ -31,10 +32,7 @@ def report_lines(run: Run) -> list[str]:
         f"  dev    {percent(winner['dev']['mean'])} on {winner['dev']['n']} rows: optimistic, it was chosen by them"
     )
     lines.append(f"  test   {_estimate(winner['test'])}")
-    lines.append(
-        f"  seed   {_estimate(baseline['test'])}: the best seed prompt by dev, {one_line(baseline['text'], 60)!r}"
-    )
-    lines.append(f"  gain   {gain_words(result['gain'], same=winner['individual'] == baseline['individual'])}")
+    lines += [f"  seed   {_seed(baseline)}", f"  gain   {_gain(result)}"]
     lines += _unread(run)
     line = run.lineage(winner["individual"]).line()
     lines += ["", f"where it came from ({len(line)} steps on the line of fittest parents)", *_steps(line)]
@@ -71,6 +69,19 @@ def _unread(run: Run) -> list[str]:
         f"  unread {percent(unread / scored)} of dev replies held no answer and score 0: "
         "name the labels in the seed prompts, or raise model.max_tokens"
     ]
+
+
+def _seed(baseline: dict[str, Any]) -> str:
+    if baseline["operator"] != SEED:
+        return "none was scored"
+    return f"{_estimate(baseline['test'])}: the best seed prompt by dev, {one_line(baseline['text'], 60)!r}"
+
+
+def _gain(result: dict[str, Any]) -> str:
+    winner, baseline = result["winner"], result["baseline"]
+    if baseline["operator"] != SEED:
+        return "unknown: no seed prompt was scored to compare with"
+    return gain_words(result["gain"], same=winner["individual"] == baseline["individual"])
 
 
 def _estimate(estimate: dict[str, Any] | None) -> str:

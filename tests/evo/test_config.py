@@ -4,7 +4,7 @@ import pytest
 
 from evo.config import load, parse
 from evo.errors import ConfigError
-from evo.settings import RunSettings
+from evo.settings import NamedSettings, RunSettings
 
 TASK = "task:\n  data: x.jsonl\n"
 
@@ -181,3 +181,46 @@ def test_islands_take_from_the_run_what_they_do_not_name():
         "m",
         "m",
     ]
+
+
+def test_a_key_that_stands_twice_is_named_with_both_lines(read, tmp_path):
+    text = TASK + "seed: 1\nbudget:\n  calls: 5\n  usd: 1\n  calls: 6\nseed: 2\nmodel: {name: x, name: y}\n"
+    assert sorted(mistakes(read, tmp_path, text)) == [
+        "/run.yaml:7: key 'calls' stands here and in line 5; keep one of them",
+        "/run.yaml:8: key 'seed' stands here and in line 3; keep one of them",
+        "/run.yaml:9: key 'name' stands here and in line 9; keep one of them",
+    ]
+
+
+def test_the_same_key_in_two_mappings_aliases_and_merges_are_no_repetition(read):
+    text = (
+        "islands:\n  - &a {model: {name: x}}\n  - *a\n  - {<<: *a, operator_model: {name: z}}\n"
+        "operator_model: {name: y}\n"
+    )
+    assert [island.model.name for island in read(TASK + text).archipelago] == ["x", "x", "x"]
+
+
+def test_a_change_without_a_name_goes_to_what_stands_there_by_default(read):
+    settings = read(TASK, "method.population=6", "model.temperature=0.5", "task.scorer.by=text")
+    assert settings.method == NamedSettings(name="steady-state", population=6)
+    assert (settings.model.name, settings.model.temperature) == ("local/smollm2-135m", 0.5)
+    assert settings.task.scorer == NamedSettings(name="choice", by="text")
+    with pytest.raises(ConfigError, match=r"racing.name' is missing"):
+        read(TASK, "racing.n=5")  # each method has its own
+
+
+def test_model_files_are_named_by_absolute_paths_from_the_folder_of_the_file(read, tmp_path, monkeypatch):
+    monkeypatch.chdir("/")
+    monkeypatch.setenv("HOME", "/home/me")
+    text = (
+        "model: local/models/a.gguf\noperator_model: local/~/b.gguf\nislands:\n"
+        "  - {model: local//c.gguf}\n  - {operator_model: local/smollm2-135m}\n  - {model: 'local/hf:r/f.gguf'}\n"
+    )
+    settings = read(TASK + text)
+    here = f"local/{tmp_path}/models/a.gguf"
+    assert [(i.model.name, i.operator_model.name) for i in settings.archipelago] == [
+        ("local//c.gguf", "local//home/me/b.gguf"),
+        (here, "local/smollm2-135m"),
+        ("local/hf:r/f.gguf", "local//home/me/b.gguf"),
+    ]
+    assert parse(settings.model_dump()) == settings, "what a run has recorded stays as it is"

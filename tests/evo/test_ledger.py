@@ -9,7 +9,7 @@ import pytest
 from bank import admission, answer, bank, receipt
 
 from evo.budget import Account, Usage
-from evo.errors import BudgetExhausted, EvoError, Interrupted
+from evo.errors import BudgetExhausted, ConfigError, EvoError, Interrupted
 from evo.model import Budget
 from evo.ports import CANCELLED
 
@@ -151,11 +151,13 @@ async def test_a_lost_workers_reservation_is_free_again_and_its_waiters_go(tmp_p
 
 async def test_an_unknown_price_is_refused_under_a_cap_in_usd_and_the_message_says_the_mend(tmp_path):
     with bank(tmp_path / "run", usd=1.0) as opened:
-        with pytest.raises(BudgetExhausted, match=r"price.*unknown; set model.price, or cap calls or tokens"):
+        with pytest.raises(ConfigError, match=r"price of model, which is unknown; set model.price, or .*cap calls"):
             await opened.ledger.admit(admission("k", usd=None))
         assert await opened.ledger.admit(admission("k", usd=0.5)) is None
         await opened.ledger.settle(receipt("k", answer(usd=None)))
         assert opened.account.spent.usd == 0.5  # the bound, where the true price was not said
+        assert [row["cost_usd"] for row in opened.calls()] == [0.5]
+        assert opened.cache.get("k")[0].cost_usd is None
     with bank(tmp_path / "other", calls=5) as opened:
         await opened.ledger.admit(admission("free", usd=None))
         await opened.ledger.settle(receipt("free", answer(usd=None)))

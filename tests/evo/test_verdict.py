@@ -97,3 +97,12 @@ def test_without_test_rows_there_is_no_test_score_and_no_gain(tmp_path):
     path = write(tmp_path, [born(0, "seed"), born(1, "child", [1, 1], (0, "base"))])
     result = verdict(path, finalists(path), status="budget", spent=Usage(), elapsed_s=0.0, seed=0)
     assert result["winner"]["test"] is result["baseline"]["test"] is result["gain"] is None
+
+
+def test_where_no_seed_was_scored_there_is_no_gain(tmp_path):
+    rows = evaluation_rows(1, [Outcome(100 + row, 1.0) for row in range(4)], "test")
+    path = write(tmp_path, [born(1, "child", [1, 1], (0, "base"))], evaluations=rows)
+    result = verdict(path, finalists(path), status="done", spent=Usage(), elapsed_s=0.0, seed=0)
+    assert result["baseline"]["individual"] == 1
+    assert result["baseline"]["test"]["n"] == 4
+    assert result["gain"] is None
