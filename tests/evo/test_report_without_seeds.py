@@ -6,6 +6,7 @@ import pytest
 
 from evo.cli.report import report_lines
 from evo.model import Individual, Prompt
+from evo.schema import TABLES
 
 SCORED = {"mean": 0.8, "low": 0.7, "high": 0.9, "n": 50}
 GAIN = {"mean": 0.1, "low": 0.02, "high": 0.2, "n": 50, "p_value": 0.01, "significant": True}
@@ -21,7 +22,8 @@ def lines(winner: dict[str, object], baseline: dict[str, object], gain: dict[str
     spent = {"calls": 1, "tokens": 2, "usd": None}
     result = {"winner": winner, "baseline": baseline, "gain": gain, "spent": spent, "elapsed_s": 1.0}
     lineage = SimpleNamespace(line=lambda: [Individual(1, Prompt.of("prompt 1"), "edit")])
-    run = SimpleNamespace(result=result, path="RUN", lineage=lambda _: lineage)
+    nobody = TABLES["individuals"].empty_table()
+    run = SimpleNamespace(result=result, path="RUN", lineage=lambda _: lineage, individuals=lambda: nobody)
     found = (line.split(maxsplit=1) for line in report_lines(run) if line.strip())
     return {first: "".join(rest) for first, *rest in found}
 
