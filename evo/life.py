@@ -81,7 +81,7 @@ def relive(ground: Ground[S], history: History) -> Life[S]:
         step = life.pending.get(number)
         if isinstance(step, Evidence):
             found = history.gathered[number]
-            tell(ground, life, number, learnt(step.individual, found.dev, found.train))
+            tell(ground, life, number, step.individual.with_evidence(found.dev, found.train))
         else:
             tell(ground, life, number, known[number])
     return life
@@ -112,13 +112,6 @@ def tell(ground: Ground[S], life: Life[S], number: int, individual: Individual) 
         life.best = known.with_evidence_of(individual)
     elif individual.ok and (known is None or individual.fitness > known.fitness):
         life.best = individual
-
-
-def learnt(individual: Individual, dev: Evaluation, train: Evaluation) -> Individual:
-    """Return an individual that more is known of."""
-    return individual.with_evidence_of(
-        Individual(individual.number, individual.prompt, individual.operator, evaluation=dev, practice=train)
-    )
 
 
 def status_of(ground: Ground[S], life: Life[S]) -> IslandStatus:

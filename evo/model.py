@@ -233,15 +233,13 @@ class Individual:
         """Mean score; NaN without evidence."""
         return self.evaluation.mean
 
-    def with_evaluation(self, evaluation: Evaluation) -> Individual:
-        """Return this individual with other evidence."""
-        return replace(self, evaluation=evaluation)
+    def with_evidence(self, dev: Evaluation, train: Evaluation) -> Individual:
+        """Return this individual with more evidence; of two outcomes of one example the new one counts."""
+        return replace(self, evaluation=self.evaluation.merge(dev), practice=self.practice.merge(train))
 
     def with_evidence_of(self, other: Individual) -> Individual:
         """Return this individual with the evidence of both; where they share an example, ``other`` counts."""
-        return replace(
-            self, evaluation=self.evaluation.merge(other.evaluation), practice=self.practice.merge(other.practice)
-        )
+        return self.with_evidence(other.evaluation, other.practice)
 
 
 def by_fitness(individual: Individual) -> tuple[float, int, int]:

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from evo.journal import read_pieces, read_table
 from evo.model import NO_PROMPT, Completion, Evaluation, Individual, Outcome, Prompt, island_of
-from evo.schema import TABLES
+from evo.schema import EVIDENCE
 
 SPLITS = ("dev", "train")
 
@@ -30,8 +30,7 @@ class Found:
 class History:
     """What an island did, in order: (kind, number) pairs, the individuals as they were born, and later evidence.
 
-    A number is that of a birth, or of a request for evidence; ``gathered`` holds what the latter found, as rows
-    of ``evaluations``.
+    A number is that of a birth, or of a request for evidence; ``gathered`` holds what the latter found.
     """
 
     steps: tuple[tuple[str, int], ...] = ()
@@ -88,15 +87,14 @@ def read_individuals(
 
 def individuals_now(folder: Path, columns: Sequence[str] | None = None) -> pa.Table:
     """Return the table of individuals with their evidence as it is known now, not as it was at their birth."""
-    later = [name for name in TABLES["measurements"].names if name in TABLES["individuals"].names]
     table = read_table(folder, "individuals", columns)
-    updates = read_table(folder, "measurements", ["individual", *later])
+    updates = read_table(folder, "measurements", ["individual", *EVIDENCE])
     if not updates.num_rows:
         return table
     latest = {number: place for place, number in enumerate(updates["individual"].to_pylist())}
     places = pa.array([latest.get(number) for number in table["id"].to_pylist()], pa.int64())
     known = pc.is_valid(places)
-    for name in set(later) & set(table.column_names):
+    for name in set(EVIDENCE).intersection(table.column_names):
         merged = pc.if_else(known, updates[name].take(places), table[name])
         table = table.set_column(table.column_names.index(name), table.schema.field(name), merged)
     return table
@@ -162,6 +160,6 @@ class _Seen:
 def _outcomes(folder: Path, key: str, wanted: pa.Array) -> dict[int, list[_Seen]]:
     found: dict[int, list[_Seen]] = {}
     for piece in read_pieces(folder, "evaluations", only=(key, wanted)):
-        for row in piece.to_pylist():
+        for row in piece.filter(pc.is_in(piece["split"].cast(pa.string()), pa.array(SPLITS))).to_pylist():
             found.setdefault(row[key], []).append(_Seen(row["step"], row["split"], outcome_of(row)))
     return found

@@ -26,6 +26,17 @@ def _schema(*columns: tuple[str, pa.DataType]) -> pa.Schema:
     return pa.schema(list(columns), metadata={"prompt_archipelago.schema": str(SCHEMA_VERSION)})
 
 
+_EVIDENCE: tuple[tuple[str, pa.DataType], ...] = (
+    ("fitness", pa.float64()),
+    ("n_scored", pa.int32()),
+    ("n_missing", pa.int32()),
+    ("n_unparsed", pa.int32()),
+    ("tokens", pa.int64()),
+    ("cost_usd", pa.float64()),
+)
+EVIDENCE = tuple(name for name, _ in _EVIDENCE)
+"""Columns that say what is known of an individual: at birth in ``individuals``, later in ``measurements``."""
+
 TABLES: dict[str, pa.Schema] = {
     "individuals": _schema(
         ("id", pa.int64()),
@@ -34,12 +45,7 @@ TABLES: dict[str, pa.Schema] = {
         ("generation", pa.int32()),
         ("operator", _WORD),
         ("prompt", pa.string()),
-        ("fitness", pa.float64()),
-        ("n_scored", pa.int32()),
-        ("n_missing", pa.int32()),
-        ("n_unparsed", pa.int32()),
-        ("tokens", pa.int64()),
-        ("cost_usd", pa.float64()),
+        *_EVIDENCE,
         ("status", _WORD),
         ("note", pa.string()),
         ("born_at", _TIME),
@@ -47,12 +53,7 @@ TABLES: dict[str, pa.Schema] = {
     "measurements": _schema(
         ("step", pa.int64()),
         ("individual", pa.int64()),
-        ("fitness", pa.float64()),
-        ("n_scored", pa.int32()),
-        ("n_missing", pa.int32()),
-        ("n_unparsed", pa.int32()),
-        ("tokens", pa.int64()),
-        ("cost_usd", pa.float64()),
+        *_EVIDENCE,
         ("measured_at", _TIME),
     ),
     "prompts": _schema(("hash", pa.string()), ("text", pa.large_string()), ("parts", pa.large_string())),

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from evo.errors import LlmError, OperatorError
-from evo.life import Ground, Life, S, World, learnt
+from evo.life import Ground, Life, S, World
 from evo.model import DROPPED, FAILED, NO_PROMPT, Evaluation, Individual, Prompt, sequence_of
 from evo.ports import Evidence, Proposal
 from evo.randomness import child_rng
@@ -79,7 +79,7 @@ async def _gather(ground: Ground[S], world: World, individual: Individual, examp
         raise ValueError(f"expected dev or train rows, got {sorted({*examples} - dev - train)}; test rows are sealed")
     scored = await world.evaluate(individual.number, individual.prompt, examples)
     found = [Evaluation(tuple(o for o in scored.outcomes if o.example in split)) for split in (dev, train)]
-    return learnt(individual, *found)
+    return individual.with_evidence(*found)
 
 
 def _judged(newborn: Individual) -> Individual:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ def test_the_report_says_when_many_replies_held_no_answer(tmp_path: Path, unread
     settings = RunSettings.model_validate({"task": {"data": "x"}, "storage": str(tmp_path)})
     folder = RunFolder.create(settings, base=Path("."), title="t", fingerprint="f")
     outcomes = [Outcome(row, 0.0, parsed=row >= unread) for row in range(4)]
-    write(folder.path, [born(0).with_evaluation(Evaluation.of(outcomes))])
+    write(folder.path, [replace(born(0), evaluation=Evaluation.of(outcomes))])
     ended = verdict(folder.path, finalists(folder.path), status="done", spent=Usage(4), elapsed_s=1.0, seed=0)
     write_json(folder.path / "result.json", ended)
     lines = [line for line in report_lines(Run(folder.path)) if line.startswith("  unread")]
