@@ -49,8 +49,10 @@ async def live(ground: Ground[S], life: Life[S], world: World) -> Life[S]:
                 await _flush(ground, life, world)
                 return life
             for number, individual in sorted(ended.items()):
+                is_birth = isinstance(life.pending[number], Proposal)
                 _close(ground, life, number, individual)
-                await _migrate(ground, life, world)
+                if is_birth:  # migration goes by births: evidence told between two must not repeat it
+                    await _migrate(ground, life, world)
     finally:
         for task in running:
             task.cancel()

@@ -113,6 +113,18 @@ async def test_evidence_under_way_is_gathered_after_a_death(tmp_path: Path, reco
     assert tuple(read_individuals(tmp_path)) == life.state.living
 
 
+async def test_evidence_brings_no_migration(tmp_path: Path) -> None:
+    times: list[int] = []
+
+    class Asking(ToyWorld):
+        async def exchange(self, population: Sequence[Individual], told: int) -> Sequence[Individual]:
+            times.append(told)
+            return ()
+
+    await lived(Asking(tmp_path, delays=np.random.default_rng(3)))
+    assert times == list(range(1, len(SEEDS) + 1))
+
+
 async def test_test_rows_are_sealed(tmp_path: Path) -> None:
     soil: Ground[Any] = replace(SOIL, method=Bandit(batches=((0, 11),)))
     world = ToyWorld(tmp_path)
