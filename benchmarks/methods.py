@@ -36,6 +36,7 @@ def main() -> None:
     parser.add_argument("--model", default="local/smollm2-135m")
     parser.add_argument("--operator-model", help="defaults to the model")
     parser.add_argument("--http", type=Path, metavar="GGUF", help="serve this file on loopback as the model")
+    parser.add_argument("--port", type=int, default=8089, help="of the served model")
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--calls", type=int, default=500)
     parser.add_argument("--dev", type=int, default=60, help="dev rows used")
@@ -45,7 +46,7 @@ def main() -> None:
     parser.add_argument("--storage", type=Path, default=Path("runs"))
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
-    server, model = _served(options.http) if options.http else (None, {"name": options.model})
+    server, model = _served(options.http, options.port) if options.http else (None, {"name": options.model})
     print(
         _cells("method", "seed", "dev", "test (95 %)", "seed prompt", "gain (95 %)", "births", "calls", "tokens", "s")
     )
@@ -94,7 +95,7 @@ def _first(path: Path, count: int) -> list[dict[str, Any]]:
         return [json.loads(line) for line in islice(lines, count)]
 
 
-def _served(gguf: Path) -> tuple[Any, dict[str, Any]]:
+def _served(gguf: Path, port: int) -> tuple[Any, dict[str, Any]]:
     """Serve a model file on a loopback port; return the server and how to call it."""
     import xllamacpp
 
@@ -104,7 +105,7 @@ def _served(gguf: Path) -> tuple[Any, dict[str, Any]]:
     params.verbosity = -1
     params.n_ctx, params.n_parallel = 8192, 2
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 2
-    params.port, params.hostnames, params.api_keys = 0, ["127.0.0.1"], [key]
+    params.port, params.hostnames, params.api_keys = port, ["127.0.0.1"], [key]
     server = xllamacpp.Server(params)
     os.environ["OPENAI_API_KEY"] = key
     return server, {"name": f"openai/{gguf.stem}", "api_base": f"{server.listening_address}/v1", "max_tokens": 8}
