@@ -81,9 +81,14 @@ class Bare:
         found: Found = {entry["id"]: entry["logprob"] for entry in (*token["top_logprobs"], token)}
         if self._every_label and any(label not in found for label in others):
             biases = [[label, 100.0] for label in self._labels]
-            sampling = {"samplers": ["top_k", "temperature"], "top_k": len(biases), "temperature": 1.0, "seed": 0}
             token = self._next(
-                prompt=text, n_probs=len(biases), post_sampling_probs=True, logit_bias=biases, **sampling
+                prompt=text,
+                n_probs=len(biases),
+                post_sampling_probs=True,
+                samplers=["top_k", "temperature"],
+                top_k=len(biases),
+                temperature=1.0,
+                logit_bias=biases,
             )
             shares = {entry["id"]: entry["prob"] for entry in token["top_probs"]}
             found |= {label: found[first] + math.log(shares[label] / shares[first]) for label in others}
@@ -112,8 +117,8 @@ async def compare(name: str, sides: dict[str, Side], rounds: int, rows: int) -> 
     cpu: dict[str, list[float]] = {side: [] for side in sides}
     wall = dict.fromkeys(sides, 0.0)
     found: dict[str, list[list[float]]] = {side: [] for side in sides}
-    for side in sides.values():
-        await side([warm])
+    for score in sides.values():
+        await score([warm])
     for number in range(rounds):
         for side in list(sides)[:: 1 if number % 2 else -1]:
             started, used = time.perf_counter(), time.process_time()

@@ -107,7 +107,7 @@ async def test_a_text_is_the_same_whatever_was_asked_before(llm: LocalLlm) -> No
 
 
 @pytest.mark.real
-async def test_models_are_loaded_when_asked_and_freed_when_closed() -> None:
+def test_models_are_loaded_when_asked_and_freed_when_closed() -> None:
     script = (
         "import asyncio, subprocess, os; from evo.settings import ModelSettings; from evo.model import Request\n"
         "from fitness.local import LocalLlm; import xllamacpp\n"
