@@ -1,7 +1,7 @@
 """The likelihood of whole choices as the continuation of a prompt, read from an in-process model.
 
-The choices' tokens make a tree; every inner node is one call for the likelihoods of its branches, with what came
-before found in the prefix cache. Every number is a share of the whole vocabulary, never of the listed tokens.
+The choices' tokens make a tree; every inner node is one call, or two where several of its branches are unlikely, with
+what came before found in the prefix cache. Every number is a share of the whole vocabulary, never of the listed tokens.
 """
 
 from __future__ import annotations
