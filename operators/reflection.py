@@ -43,8 +43,9 @@ ${keep}Put only the new instruction between <prompt> and </prompt>."""
 )
 
 _OTHERS = Template(
-    """(It is the part "$part" of a longer prompt. The other parts stay as they are:
-$texts)
+    """
+It is the part "$part" of a longer prompt. The other parts stay as they are:
+$texts
 """
 )
 
