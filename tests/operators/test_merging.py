@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 import numpy as np
 from breeding import ScriptedLlm
@@ -28,7 +29,7 @@ LEFT, RIGHT = node(1, 0.6, 0, system="s1"), node(2, 0.5, 0, instruction="i2")
 
 def drawn(
     front: list[Individual], pool: list[Individual], tried: list[tuple[int, int, int]] | None = None, seed: int = 0
-):
+) -> tuple[int, ...] | None:
     found = drawn_merge(front, pool, tried or [], np.random.default_rng(seed))
     return None if found is None else tuple(one.number for one in found)
 
@@ -109,7 +110,7 @@ def test_ancestors_are_drawn_in_proportion_to_their_fitness() -> None:
     assert drawn([left, right], worthless) in found
 
 
-def scored(number: int, scores: list[float]) -> Individual:
+def scored(number: int, scores: Sequence[float]) -> Individual:
     outcomes = Evaluation.of(Outcome(row, score) for row, score in enumerate(scores))
     return Individual(number, Prompt.of("x"), "reflect", evaluation=outcomes)
 

@@ -43,7 +43,8 @@ def test_a_child_that_does_not_beat_its_parent_on_the_minibatch_is_never_scored_
     made = world(replies=[child])
     made.steps(2)
     assert made.members == ["seed 5"]
-    assert made.state.trials == made.state.waiting == ()
+    assert made.state.trials == ()
+    assert made.state.waiting == ()
     assert made.step().individual.prompt.text == "seed 5"
 
 

@@ -126,4 +126,4 @@ def test_arguments_are_checked() -> None:
         ({"in_flight": 0}, "in_flight"),
     ):
         with pytest.raises(ConfigError, match=message):
-            ReflectPareto(**wrong)  # type: ignore[arg-type]
+            ReflectPareto(**wrong)
