@@ -14,8 +14,11 @@ from evo.plugins import build, names, unknown
 from evo.ports import Operator, Proposal
 from evo.settings import NamedSettings
 from operators.edits import OPERATIONS, Edit, PhraseCrossover, Reframe
+from operators.induction import Induce
 from operators.reflection import Reflect, lessons
+from operators.restatements import BackTranslation, Cloze, Continuation
 from operators.rewrites import CrossoverMutation, DifferentialRecombination, Paraphrase
+from operators.rows import drawn_rows
 from operators.selection import tournament
 from operators.worked_examples import family_for
 
@@ -34,6 +37,8 @@ class Stock:
     max_tokens: int
     rows: tuple[Example, ...] = ()
     """Dev rows: what members got wrong there may be shown to a model."""
+    practice: tuple[Example, ...] = ()
+    """Rows that may be shown to a model with their targets."""
 
     def parent(self, rng: np.random.Generator, without: Individual | None = None) -> Individual:
         """Return a tournament's winner; ``without`` takes part only where nobody else lives."""
@@ -102,6 +107,30 @@ def reflect(stock: Stock, rng: np.random.Generator) -> Proposal:
     return Proposal(Reflect(rows, (), stock.temperature, stock.max_tokens), (base,), ("base",))
 
 
+def induce(stock: Stock, rng: np.random.Generator) -> Proposal:
+    """Return a restart: an instruction induced from five rows takes the place of a member's."""
+    demos = drawn_rows(stock.practice, 5, rng)
+    operator = Induce(demos=demos, labels=stock.labels, temperature=stock.temperature, max_tokens=stock.max_tokens)
+    return Proposal(operator, (stock.parent(rng),), ("base",))
+
+
+def continuation(stock: Stock, rng: np.random.Generator) -> Proposal:
+    """Return a member said again, as the second of two prompts that mean the same."""
+    return Proposal(Continuation(stock.temperature, max_tokens=stock.max_tokens), (stock.parent(rng),), ("base",))
+
+
+def cloze(stock: Stock, rng: np.random.Generator) -> Proposal:
+    """Return a member some words of which were hidden and filled in again."""
+    operator = Cloze(temperature=stock.temperature, max_tokens=stock.max_tokens)
+    return Proposal(operator, (stock.parent(rng),), ("base",))
+
+
+def back_translation(stock: Stock, rng: np.random.Generator) -> Proposal:
+    """Return a member translated into another language and back."""
+    operator = BackTranslation(temperature=stock.temperature, max_tokens=stock.max_tokens)
+    return Proposal(operator, (stock.parent(rng),), ("base",))
+
+
 RECIPES: Mapping[str, tuple[Recipe, int]] = {
     "edit": (edit, 1),
     "reframe": (reframe, 1),
@@ -110,6 +139,10 @@ RECIPES: Mapping[str, tuple[Recipe, int]] = {
     "crossover-mutation": (crossover_mutation, 2),
     "differential": (differential, 3),
     "reflect": (reflect, 1),
+    "induce": (induce, 1),
+    "continuation": (continuation, 1),
+    "cloze": (cloze, 1),
+    "back-translation": (back_translation, 1),
 }
 """Recipe and number of living it needs, by operator name."""
 
