@@ -25,7 +25,7 @@ import numpy as np
 
 from evo.errors import ConfigError
 from evo.model import INSTRUCTION, NO_PROMPT, Brief, Example, Individual
-from evo.ports import Evidence, Proposal
+from evo.ports import Evidence, Operator, Proposal
 from operators import induction
 from operators.ape_state import ApeState
 from operators.arguments import at_least, between, one_of
@@ -143,7 +143,7 @@ class Ape:
         brief, rows = state.brief, state.sieve.shared
         if not state.round:
             samples = tuple(drawn_rows(brief.practice, self.num_demos, rng) for _ in range(self.num_subsamples))
-            operators = (*map(Seed, brief.seeds), *self._inductions(brief, samples))
+            operators: tuple[Operator, ...] = (*map(Seed, brief.seeds), *self._inductions(brief, samples))
             return state.bearing((Proposal(operator, examples=rows) for operator in operators), state.sieve)
         ranking = state.sieve.ranking
         parents = ranking[: max(1, math.ceil(self.resample_top * len(ranking)))]

@@ -126,7 +126,7 @@ class Gps:
         return state.told(individual)
 
     def living(self, state: GpsState) -> Sequence[Individual]:
-        """Return the best of the archive."""
+        """Return the best of the archive and of the newborn."""
         return state.living
 
     def finished(self, state: GpsState) -> bool:

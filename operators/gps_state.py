@@ -51,12 +51,8 @@ class GpsState:
 
     @property
     def living(self) -> tuple[Individual, ...]:
-        """The best of the archive; before the first selection the best seeds so far."""
-        if not self.archive:
-            return best((*self.entrants, *self.stage.living), self.top_k)
-        found = {one.number: one for one in self.archive}
-        if self.phase == "final":
-            found |= {one.number: one for one in self.stage.living if one.number in found}
+        """The best of the archive and of what was told since, as far as is known."""
+        found = {one.number: one for one in (*self.archive, *self.entrants, *self.stage.living)}
         return best(found.values(), self.top_k)
 
     def bearing(self, births: Iterable[Proposal]) -> GpsState:
