@@ -10,8 +10,8 @@ paraphrase as EvoPrompt asks for it. Scoring by likelihood is the scorer's affai
 Immigrants wait for the next stage of the filtering and take part in it, on the same rows. Evidence brings no migration:
 what the last filtering finds does not travel, what ``resample_rounds`` find does.
 Calls, with C candidates (seeds among them), m rows a subset, F finalists and |D| dev rows: operator C - seeds; task
-m (C + n1 + n2 + ...) while n, ``keep`` of the last and at least F, is above F, then F (|D| - rows had); F + 1 where
-the best seed is none of them. Full scoring: C |D|. A resampling round: the same with the new as C.
+m (C + n1 + n2 + ...) while n, ``keep`` of the last and at least F, is above F, then F (|D| - rows had), and the rest of
+the best seed's rows where it is none of them. Full scoring: C |D|. A resampling round: the same with the new as C.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
 All candidates are scored on one small subset of the dev rows; the top fraction goes on to the next subset, which is
 merged with what is known, until few remain: those are scored on all dev rows. The paper gives no numbers.
 What differs: subsets are shared, beginnings of the run's stratified order of dev rows, so that any two candidates are
-compared on the same rows; the paper's code draws each candidate's rows by itself. The best seed prompt is never
-dropped: a run's winner is compared with it, and on few rows the wrong one may look best.
+compared on the same rows; the paper's code draws each candidate's rows by itself. The best seed prompt is scored on all
+rows too, even when it was dropped: a run's winner is compared with it.
 """
 
 from __future__ import annotations
@@ -80,18 +80,27 @@ class Sieve:
         """Return the sieve at the next stage for which something is to be scored, or closed."""
         sieve = self
         while not sieve.wanted and sieve.depth < len(sieve.rows):
-            sieve = sieve._filtered() if len(sieve.runners) > sieve.finalists else replace(sieve, depth=len(self.rows))
+            sieve = sieve._filtered() if len(sieve.runners) > sieve.finalists else sieve._deepened(len(self.rows))
         return sieve
 
     def _filtered(self) -> Sieve:
         """Return the sieve without its worst, and with another subset of rows; with all rows when few are left."""
         ranked = ranked_on(self.runners, self.shared)
         count = max(self.finalists, math.ceil(self.keep * len(ranked)))
-        seed = next((one for one in ranked if one.operator == Seed.name), None)
-        kept = tuple(one for place, one in enumerate(ranked) if place < count or one is seed)
-        out = tuple(one for place, one in enumerate(ranked) if place >= count and one is not seed)
-        depth = len(self.rows) if count == self.finalists else min(len(self.rows), self.depth + self.subset)
-        return replace(self, runners=kept, dropped=(*out, *self.dropped), depth=depth)
+        sieve = replace(self, runners=ranked[:count], dropped=(*ranked[count:], *self.dropped))
+        return sieve._deepened(len(self.rows) if count == self.finalists else self.depth + self.subset)
+
+    def _deepened(self, depth: int) -> Sieve:
+        """Return the sieve with more rows; with all of them the best seed is back."""
+        if depth < len(self.rows):
+            return replace(self, depth=depth)
+        seed = next((place for place, one in enumerate(self.ranking) if one.operator == Seed.name), -1)
+        count = len(self.runners)
+        ranking = list(self.ranking)
+        if seed >= count:
+            ranking.insert(count, ranking.pop(seed))
+            count += 1
+        return replace(self, depth=len(self.rows), runners=tuple(ranking[:count]), dropped=tuple(ranking[count:]))
 
 
 def _untried(one: Individual, rows: Iterable[int]) -> tuple[int, ...]:
