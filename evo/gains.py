@@ -132,7 +132,9 @@ def paired_gains(scores: Scores, parents: Ints) -> Floats:
     count = len(parents)
     total = np.bincount(birth[child], scores.score[child] - scores.score[parent], minlength=count)
     shared = np.bincount(birth[child], minlength=count)
-    return np.round(np.divide(total, shared, out=np.full(count, np.nan), where=shared > 0), _DIGITS)
+    gains: Floats = np.full(count, np.nan)
+    np.divide(total, shared, out=gains, where=shared > 0)
+    return gains.round(_DIGITS)
 
 
 def _found(keys: Ints, wanted: Ints, order: Ints | None = None) -> Ints:

@@ -116,6 +116,11 @@ def test_calls_belong_to_the_operator_of_their_individual(tmp_path: Path) -> Non
     assert tuple(rows["induce"][name] for name in names) == (0, 0, 0.0, 0, None)
 
 
+def test_every_column_is_explained() -> None:
+    words = (Run.operators.__doc__ or "").replace(":", " ").replace(",", " ").replace("`", " ").split()
+    assert set(SCHEMA.names) <= set(words)
+
+
 def test_an_empty_run_and_one_of_seeds_alone_have_no_operators(tmp_path: Path) -> None:
     assert operator_ledger(tmp_path).equals(SCHEMA.empty_table())
     assert operator_ledger(write(tmp_path, SEEDS)).equals(SCHEMA.empty_table())
