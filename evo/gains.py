@@ -1,8 +1,8 @@
 """How much better each birth is than its parent, over a whole run at once, as flat arrays.
 
 A birth is compared with one parent, the one of role ``base``, else the first that has a score, over all dev and train
-rows both have a score for by now; test rows take no part. Parents were chosen by some of these rows and their scores
-are therefore optimistic, so a gain is rather too low.
+rows both have a score for by now; test rows take no part. These are the rows the search went by: where they chose the
+parent for its scores a gain is rather too low; where the operator had read the parent's mistakes on them, too high.
 """
 
 from __future__ import annotations

@@ -157,7 +157,7 @@ def _read_part(part: Path, schema: pa.Schema) -> pa.Table:
     try:
         # Not `pq.read_table`: looking for data sets doubles the cost of a small file, and a run has hundreds.
         with pq.ParquetFile(part) as file:
-            return file.read(schema.names, use_threads=False).select(schema.names).cast(schema)
+            return file.read(schema.names).select(schema.names).cast(schema)
     except (pa.ArrowException, KeyError, OSError) as error:
         raise EvoError(f"{part} is damaged: {error}; put back the file the run wrote") from error
 

@@ -9,7 +9,8 @@ from evo.cli.text import money
 from evo.run import Run
 
 _NOTE = """\
-gain: child minus parent in points, over the births compared [95 %]; rather low, as scores chose the parents
+gain: child minus parent in points, mean over the births compared [95 %], on rows the search went by: rather low where
+scores chose the parents, rather high where the operator had read their mistakes
 per improvement: calls of both kinds for each improved child"""
 
 

@@ -28,6 +28,7 @@ METHODS = [
     {"name": "evoprompt-ga", "generations": None, "parents": "tournament"},
     {"name": "evoprompt-ga", "generations": 2, "update": "std"},
     {"name": "evoprompt-de", "generations": None, "current_best": "live"},
+    {"name": "reflect-pareto", "in_flight": 3},
 ]
 RACING = [{"name": "full"}, {"name": "subset", "n": 5}, {"name": "gate", "stages": [3, 8]}]
 ROWS = toy_rows(20)
@@ -102,14 +103,14 @@ class Watched:
 
 
 def check_numbers_and_steps(run: Run, born: dict[int, Individual]) -> None:
-    """A number is asked for once, told once, in this order, or it is a migrant's, which nobody asks for."""
+    """A number is asked for once, then told once: a birth's or that of evidence. Nobody asks for a migrant's."""
     assert len(born) == run.individuals().num_rows
     events = [row for row in run.events().to_pylist() if row["kind"] in ("asked", "told")]
     assert all(row["island"] == island_of(row["individual"]) for row in events)
     assert max(Counter((row["kind"], row["individual"]) for row in events).values()) == 1
     place = {(row["kind"], row["individual"]): place for place, row in enumerate(events)}
     told, asked = ({number for kind, number in place if kind == wanted} for wanted in ("told", "asked"))
-    assert told == set(born)
+    assert told == set(born) | {row["step"] for row in run.measurements().to_pylist()}
     assert told - asked == {number for number, one in born.items() if one.operator == MIGRATION}
     assert all(place["asked", number] < place["told", number] for number in told & asked)
 
@@ -127,13 +128,15 @@ def check_descent(born: dict[int, Individual]) -> None:
 
 def check_migrants(run: Run, born: dict[int, Individual], graph: nx.DiGraph) -> int:
     """A migrant is its original on another island, one edge of the topology away; return how many there are."""
-    copies = {number: one for number, one in born.items() if one.operator == MIGRATION}
-    for number, copy in copies.items():
+    everyone = read_individuals(run.path, at_birth=True)
+    copies = {one.number: one for one in everyone if one.operator == MIGRATION}
+    for copy in copies.values():
         ((source, role),) = copy.parents
         assert role == "migrant_of"
         assert graph.has_edge(island_of(source), copy.island)
         original = born[source]
-        assert copy == replace(original, number=number, operator=MIGRATION, parents=copy.parents)
+        assert (copy.prompt, copy.generation) == (original.prompt, original.generation)
+        assert copy.evaluation.scores.items() <= original.evaluation.scores.items(), "the original may have more by now"
     offers = run.migrations().to_pylist()
     taken = {
         row["copy"]: (row["individual"], row["from_island"], row["to_island"]) for row in offers if row["accepted"]

@@ -180,7 +180,7 @@ def scores(one: Individual) -> dict[int, float]:
     return one.evaluation.merge(one.practice).scores
 
 
-@pytest.mark.parametrize("method", ["steady-state", "evoprompt-de"])
+@pytest.mark.parametrize("method", ["steady-state", "evoprompt-de", "reflect-pareto"])
 def test_the_ledger_of_a_run_agrees_with_its_individuals(tmp_path: Path, method: str) -> None:
     racing = {"name": "gate", "stages": [6, 16]}
     run = run_of(tmp_path, method=method, islands=2, migration={"every": 3, "count": 1}, racing=racing)
@@ -194,7 +194,9 @@ def test_the_ledger_of_a_run_agrees_with_its_individuals(tmp_path: Path, method:
     table = {row["operator"]: row for row in run.operators().to_pylist()}
     assert table.keys() == {one.operator for one in everyone} - {SEED, MIGRATION}
     assert sum(row["failed"] for row in table.values())
-    assert sum(row["dropped"] for row in table.values())
+    later = method == "reflect-pareto"  # whose children are not raced: what they are worth is found out step by step
+    assert later == bool(run.measurements().num_rows)
+    assert later != bool(sum(row["dropped"] for row in table.values()))
     for name, row in table.items():
         births = [one for one in everyone if one.operator == name]
         gains = [value for one in births if (value := gain(one, known)) is not None]
