@@ -27,6 +27,8 @@ CREATE TABLE IF NOT EXISTS uses (run TEXT, key TEXT, PRIMARY KEY (run, key)) WIT
 _FIELDS = tuple(field.name for field in fields(Completion))
 HELD, HELD_S = 2000, 1.0
 """Most answers that are held back before they are written, and for how long where more keep coming."""
+PAGES_KIB = 16_000
+"""Memory for pages of the file: keys are random, so nearly every look-up is on another page."""
 OPEN_TRIES, OPEN_WAIT_S = 50, 0.1
 """SQLite does not wait by itself while another process that opens the file sets its mode."""
 
@@ -63,6 +65,7 @@ class AnswerCache:
         # The log is what must survive a power cut; this file can be made again.
         db.execute("PRAGMA journal_mode=WAL")
         db.execute("PRAGMA synchronous=OFF")
+        db.execute(f"PRAGMA cache_size=-{PAGES_KIB}")
         db.executescript(_TABLES)
         return db
 
