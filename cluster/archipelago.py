@@ -3,35 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable
 from dataclasses import replace
 from typing import Any, Protocol
 
-from cluster.broker import Broker
+from cluster.finals import finish
 from cluster.island import Shore
-from cluster.remote import RemoteBroker
+from cluster.remote import AnyBroker
 from cluster.topology import topology
 from cluster.workers import WorkerPlan
 from evo.commission import Commission, Watch
-from evo.errors import BudgetExhausted, EvoError, Interrupted
-from evo.folder import write_json
-from evo.model import Evaluation, Individual, island_of
+from evo.errors import EvoError, Interrupted
+from evo.model import Individual
 from evo.randomness import child_rng
 from evo.replay import History, history_of
-from evo.schema import evaluation_rows
-from evo.verdict import finalists, ranking, test_scores, verdict
 
 WATCH_S = 0.25
 GRACE_S = 10.0
 """How long calls under way may take to end after a stop."""
 RESTART_WAITS_S = (0.0, 1.0, 3.0, 9.0, 27.0)
 """Before each new start of a lost worker or island; then the run gives up. Ray takes half a minute to miss a node."""
-FINAL_BLOCK = 64
-"""Test rows given to both finalists at a time, so that whatever is affordable is paired."""
-
-
-AnyBroker = Broker | RemoteBroker
 
 
 class Fleet(Protocol):
@@ -68,7 +59,7 @@ async def sail(order: Commission, fleet: Fleet, workers: int, stop: asyncio.Even
     try:
         await broker.keep_for_final(2 * len(order.task.examples("test")))
         await _search(order, fleet, broker, stop)
-        await _finish(order, broker)
+        await finish(order, broker)
         watch(await broker.snapshot())
     except OSError as error:
         raise EvoError(f"{order.path} cannot be written: {error}; make room, then resume the run") from error
@@ -109,62 +100,6 @@ async def _search(order: Commission, fleet: Fleet, broker: AnyBroker, stop: asyn
     for outcome in outcomes:
         if isinstance(outcome, BaseException) and not isinstance(outcome, asyncio.CancelledError):
             raise outcome
-
-
-async def _finish(order: Commission, broker: AnyBroker) -> None:
-    """Test the finalists once, side by side, and write the result."""
-    if not ranking(order.path, 1):
-        raise BudgetExhausted(_too_small(order))
-    chosen = finalists(order.path)
-    await broker.enter_final()
-    sides = chosen.distinct
-    tested = [set(test_scores(order.path, side.number)) for side in sides]
-    rows = [row for row in order.task.examples("test") if not all(row in seen for seen in tested)]
-    count = await broker.affordable(len(sides) * len(rows)) // len(sides)
-    status = "done" if count == len(rows) else "budget"
-    try:
-        for start in range(0, count, FINAL_BLOCK):
-            await _test(order, broker, sides, rows[start : min(count, start + FINAL_BLOCK)])
-    except BudgetExhausted:
-        status = "budget"
-        await _test_what_is_paid(order, broker, sides, rows[start:count])
-    snapshot = await broker.snapshot()
-    result = verdict(
-        order.path,
-        chosen,
-        status=status,
-        spent=snapshot.spent,
-        elapsed_s=snapshot.elapsed_s,
-        seed=order.settings.seed,
-    )
-    write_json(order.path / "result.json", result)
-
-
-async def _test_what_is_paid(
-    order: Commission, broker: AnyBroker, sides: Sequence[Individual], rows: Sequence[int]
-) -> None:
-    """Test row by row, both sides each: answered calls cost nothing again, the first that does not fit ends it."""
-    with contextlib.suppress(BudgetExhausted):
-        for row in rows:
-            await _test(order, broker, sides, [row])
-
-
-def _too_small(order: Commission) -> str:
-    ground = order.ground(0)
-    rows = ground.racing.size(len(order.task.examples("dev")))
-    return (
-        f"the run ended before any prompt was scored: one prompt takes {rows} dev rows, a call each; "
-        "raise the budget, or score on fewer rows with `racing: {name: subset, n: 50}`"
-    )
-
-
-async def _test(order: Commission, broker: AnyBroker, sides: Sequence[Individual], rows: Sequence[int]) -> None:
-    async def one(side: Individual) -> Evaluation:
-        model, _ = order.models_of(island_of(side.number))
-        return await broker.evaluate(model, side.number, side.prompt, rows)
-
-    for side, scored in zip(sides, await asyncio.gather(*map(one, sides)), strict=True):
-        await broker.log({"evaluations": evaluation_rows(side.number, scored.outcomes, "test")})
 
 
 async def _watch(broker: AnyBroker, watch: Watch) -> None:
