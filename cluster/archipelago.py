@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import time
 from collections.abc import Awaitable
 from dataclasses import replace
 from typing import Any, Protocol
@@ -54,11 +56,12 @@ async def sail(order: Commission, fleet: Fleet, workers: int, stop: asyncio.Even
     """Run a commission to its result. Raises EvoError, and Interrupted when ``stop`` was set."""
     broker = await fleet.open(workers)
     plan = WorkerPlan(order.task, order.models, max(1, order.settings.concurrency // workers))
-    crew = [asyncio.create_task(_keep_worker(fleet, broker, number, plan)) for number in range(workers)]
-    helpers = [asyncio.create_task(_watch(broker, watch)), asyncio.create_task(_obey(broker, stop))]
+    over = asyncio.Event()
+    crew = [asyncio.create_task(_keep_worker(fleet, broker, number, plan, over)) for number in range(workers)]
+    helpers = [asyncio.create_task(_watch(broker, watch)), asyncio.create_task(_obey(broker, stop, over))]
     try:
         await broker.keep_for_final(2 * len(order.task.examples("test")))
-        await _search(order, fleet, broker, stop)
+        await _search(order, fleet, broker, stop, over)
         await finish(order, broker)
         watch(await broker.snapshot())
     except OSError as error:
@@ -66,6 +69,7 @@ async def sail(order: Commission, fleet: Fleet, workers: int, stop: asyncio.Even
     finally:
         for helper in helpers:
             helper.cancel()
+        over.set()
         await broker.dismiss()
         await asyncio.wait(crew, timeout=GRACE_S)  # calls under way still find their place in the log
         for member in crew:
@@ -75,13 +79,13 @@ async def sail(order: Commission, fleet: Fleet, workers: int, stop: asyncio.Even
         await asyncio.gather(*crew, *helpers, return_exceptions=True)
 
 
-async def _search(order: Commission, fleet: Fleet, broker: AnyBroker, stop: asyncio.Event) -> None:
+async def _search(order: Commission, fleet: Fleet, broker: AnyBroker, stop: asyncio.Event, over: asyncio.Event) -> None:
     settings = order.settings
     graph = topology(settings.topology, len(settings.archipelago), child_rng(settings.seed, "topology"))
     shores = [
         Shore(tuple(sorted(graph.predecessors(i))), settings.migration.every, settings.migration.count) for i in graph
     ]
-    islands = [asyncio.create_task(_keep_island(order, fleet, broker, i, shore)) for i, shore in enumerate(shores)]
+    islands = [asyncio.create_task(_keep_island(order, fleet, broker, i, s, over)) for i, s in enumerate(shores)]
     together = asyncio.gather(*islands)
     stopped = asyncio.ensure_future(stop.wait())
     pair: set[asyncio.Future[Any]] = {together, stopped}
@@ -108,12 +112,13 @@ async def _watch(broker: AnyBroker, watch: Watch) -> None:
         await asyncio.sleep(WATCH_S)
 
 
-async def _obey(broker: AnyBroker, stop: asyncio.Event) -> None:
+async def _obey(broker: AnyBroker, stop: asyncio.Event, over: asyncio.Event) -> None:
     await stop.wait()
+    over.set()
     await broker.stop()
 
 
-async def _keep_worker(fleet: Fleet, broker: AnyBroker, number: int, plan: WorkerPlan) -> None:
+async def _keep_worker(fleet: Fleet, broker: AnyBroker, number: int, plan: WorkerPlan, over: asyncio.Event) -> None:
     """Run a worker, and another in its place when it is lost."""
     for starts, wait_s in enumerate((*RESTART_WAITS_S, None), start=1):
         try:
@@ -122,13 +127,15 @@ async def _keep_worker(fleet: Fleet, broker: AnyBroker, number: int, plan: Worke
             await broker.lose_worker(number)
             if wait_s is None:
                 await broker.stop(EvoError(f"fitness worker {number} was lost {starts} times, last: {error}"))
-            else:
-                await asyncio.sleep(wait_s)
+            elif await _rest(wait_s, over):
+                return None
         except EvoError as error:
             return await broker.stop(error)
 
 
-async def _keep_island(order: Commission, fleet: Fleet, broker: AnyBroker, number: int, shore: Shore) -> None:
+async def _keep_island(
+    order: Commission, fleet: Fleet, broker: AnyBroker, number: int, shore: Shore, over: asyncio.Event
+) -> None:
     """Run an island, and rebuild it from its part of the log when it is lost."""
     for starts, wait_s in enumerate((*RESTART_WAITS_S, None), start=1):
         try:
@@ -137,6 +144,21 @@ async def _keep_island(order: Commission, fleet: Fleet, broker: AnyBroker, numbe
         except fleet.lost as error:
             if wait_s is None:
                 raise EvoError(f"island {number} was lost {starts} times, last: {error}") from error
-            await asyncio.sleep(wait_s)
+            until = time.monotonic() + wait_s
+            while (left_s := until - time.monotonic()) > 0:
+                if await _rest(min(WATCH_S, left_s), over) or await _is_spent(broker):
+                    return
         else:
             return
+
+
+async def _rest(wait_s: float, over: asyncio.Event) -> bool:
+    """Wait before a new start; return at once, and whether so, when the run is over."""
+    with contextlib.suppress(asyncio.TimeoutError):
+        await asyncio.wait_for(over.wait(), wait_s)
+    return over.is_set()
+
+
+async def _is_spent(broker: AnyBroker) -> bool:
+    """Return whether the search can pay for nothing more, whatever the calls under way will cost."""
+    return not (await broker.snapshot()).in_flight and not await broker.affordable(1)

@@ -158,6 +158,8 @@ class Broker:
         """Take back what a lost worker had in hand; its calls may have been paid and will be paid again."""
         self._lives[worker] += 1
         self.ledger.abandon(tuple(self._jobs.lose(worker).keys))
+        if self.ledger.stopped:
+            self._jobs.refuse(interrupted())
         self.store.journal.append({"events": [event_row(ROOT_ISLAND, "worker_lost", None, str(worker))]})
 
     # --- the driver ---
@@ -166,6 +168,7 @@ class Broker:
         """End the search: no further call is admitted. With an error the whole run has failed."""
         self.failure = self.failure or error
         self.ledger.stop(error or interrupted())
+        self._jobs.refuse(interrupted())
         if error is not None:
             self._jobs.abort(interrupted())
 
@@ -241,7 +244,7 @@ class Broker:
         return answer, None, None
 
     async def _do(self, **job: Any) -> Any:
-        if self.failure is not None:
+        if self.ledger.stopped:
             raise interrupted()
         if self.phase == "search" and self._search_is_over():
             raise BudgetExhausted(self._search_is_over())

@@ -106,6 +106,14 @@ class JobQueue:
             if not waiter.done():
                 waiter.set_result(None)
 
+    def refuse(self, error: EvoError) -> None:
+        """End every job that no worker has begun with an error."""
+        for job in self._queue:
+            answer = self._answers.pop(job.number, None)
+            if answer is not None and not answer.done():
+                answer.set_exception(error)
+        self._queue.clear()
+
     def abort(self, error: EvoError) -> None:
         """End every job that nobody has answered with an error."""
         for answer in self._answers.values():

@@ -61,6 +61,11 @@ class CallLedger:
         """Calls admitted and not yet settled."""
         return len(self._flying)
 
+    @property
+    def stopped(self) -> bool:
+        """Whether every further call is refused."""
+        return self._stopped is not None
+
     def stop(self, reason: Exception | None) -> None:
         """Refuse every further call with this error; None: admit again."""
         self._stopped = reason
