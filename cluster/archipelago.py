@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterator
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -40,7 +41,7 @@ class Fleet(Protocol):
         ...
 
     def worker(self, number: int, plan: WorkerPlan) -> Awaitable[None]:
-        """Start a worker; done when it has gone home."""
+        """Start a worker under a number no other has had; done when it has gone home."""
         ...
 
     def island(self, number: int, shore: Shore, history: History) -> Awaitable[tuple[Individual, ...]]:
@@ -57,7 +58,8 @@ async def sail(order: Commission, fleet: Fleet, workers: int, stop: asyncio.Even
     broker = await fleet.open(workers)
     plan = WorkerPlan(order.task, order.models, max(1, order.settings.concurrency // workers))
     over = asyncio.Event()
-    crew = [asyncio.create_task(_keep_worker(fleet, broker, number, plan, over)) for number in range(workers)]
+    spare = itertools.count(workers)
+    crew = [asyncio.create_task(_keep_worker(fleet, broker, place, plan, spare, over)) for place in range(workers)]
     helpers = [asyncio.create_task(_watch(broker, watch)), asyncio.create_task(_obey(broker, stop, over))]
     try:
         await broker.keep_for_final(2 * len(order.task.examples("test")))
@@ -118,17 +120,21 @@ async def _obey(broker: AnyBroker, stop: asyncio.Event, over: asyncio.Event) -> 
     await broker.stop()
 
 
-async def _keep_worker(fleet: Fleet, broker: AnyBroker, number: int, plan: WorkerPlan, over: asyncio.Event) -> None:
-    """Run a worker, and another in its place when it is lost."""
+async def _keep_worker(
+    fleet: Fleet, broker: AnyBroker, place: int, plan: WorkerPlan, spare: Iterator[int], over: asyncio.Event
+) -> None:
+    """Run a worker, and another in its place, under a spare number, when it is lost."""
+    number = place
     for starts, wait_s in enumerate((*RESTART_WAITS_S, None), start=1):
         try:
             return await fleet.worker(number, plan)
         except fleet.lost as error:
             await broker.lose_worker(number)
             if wait_s is None:
-                await broker.stop(EvoError(f"fitness worker {number} was lost {starts} times, last: {error}"))
+                await broker.stop(EvoError(f"fitness worker {place} was lost {starts} times, last: {error}"))
             elif await _rest(wait_s, over):
                 return None
+            number = next(spare)
         except EvoError as error:
             return await broker.stop(error)
 
