@@ -30,7 +30,6 @@ from operators import induction
 from operators.ape_state import ApeState
 from operators.arguments import at_least, between, one_of
 from operators.induction import MAX_TOKENS, TEMPERATURE, TOP_P, Induce
-from operators.induction_templates import OPENING
 from operators.initialisation import require_living
 from operators.rewrites import Paraphrase
 from operators.rows import drawn_rows
@@ -55,7 +54,7 @@ class Ape:
         num_prompts_per_subsample: Instructions asked for with each. The paper found little gain from more than 64 in
             all; its library's default is 50 for each of 5.
         num_zero_order: Further instructions that are written from the task's description alone.
-        opening: What is said before the rows.
+        opening: What is said before the rows; empty: that a friend was given an instruction and followed it.
         begin: Words every instruction must begin with, such as "Let's".
         scoring: ``adaptive`` filters; ``full`` scores everybody on all dev rows.
         subset: Dev rows a stage of the filtering adds.
@@ -79,7 +78,7 @@ class Ape:
     num_demos: int = 5
     num_prompts_per_subsample: int = 10
     num_zero_order: int = 0
-    opening: str = OPENING
+    opening: str = ""
     begin: str = ""
     scoring: Scoring = "adaptive"
     subset: int = 20

@@ -47,7 +47,7 @@ class Induce:
         demos: The rows shown; their numbers are recorded.
         description: Of the task, for zero-order.
         labels: Every output there is, where that is known.
-        opening: What is said before the rows.
+        opening: What is said before the rows; empty: that a friend was given an instruction and followed it.
         begin: Words the instruction must begin with, such as "Let's" for a trigger of thoughts.
         base: Whose other parts the child has when there is no parent. Placeholders in its text that the instruction
             lacks follow at its end.
@@ -62,7 +62,7 @@ class Induce:
     demos: tuple[Example, ...] = field(default=(), repr=False)
     description: str = field(default="", repr=False)
     labels: tuple[str, ...] = field(default=(), repr=False)
-    opening: str = OPENING
+    opening: str = ""
     begin: str = ""
     base: Prompt = field(default=NO_PROMPT, repr=False)
     temperature: float = TEMPERATURE
@@ -105,7 +105,7 @@ class Induce:
         if not self.demos:
             raise OperatorError("expected rows to learn an instruction from, got none; show some")
         ask = forward if self.mode == "forward" else reverse
-        return ask(self.opening, self.demos, self.labels, self.begin)
+        return ask(self.opening or OPENING, self.demos, self.labels, self.begin)
 
     def _refuse(self, text: str) -> None:
         if GAP in text:
