@@ -60,7 +60,9 @@ def test_languages_are_drawn_by_the_generator() -> None:
 
 
 def gapped_of(request: Request) -> str:
-    return re.findall(r"^Prompt 1: (.*)$", request.text, re.MULTILINE)[0]
+    found = re.search(r"^Prompt 1: (.*)$", request.text, re.MULTILINE)
+    assert found is not None
+    return found[1]
 
 
 def fill(request: Request) -> str:
