@@ -37,3 +37,15 @@ def mistakes(individual: Individual, rows: Sequence[Example]) -> tuple[tuple[Exa
     outcomes = {o.example: o for o in (*individual.evaluation.outcomes, *individual.practice.outcomes)}
     wrong = [o for number, o in sorted(outcomes.items()) if o.score is not None and o.score < 1.0 and number in known]
     return tuple((known[o.example], o) for o in wrong)
+
+
+def successes(individual: Individual, rows: Sequence[Example]) -> tuple[tuple[Example, Outcome], ...]:
+    """Return the rows an individual scored 1 on, with its outcomes, dev and train rows alike, by number."""
+    known = {row.number: row for row in rows}
+    outcomes = {o.example: o for o in (*individual.evaluation.outcomes, *individual.practice.outcomes)}
+    return tuple((known[n], o) for n, o in sorted(outcomes.items()) if o.score == 1.0 and n in known)
+
+
+def working_of(outcome: Outcome) -> str:
+    """Return what the model wrote; where that was no more than its answer, the answer."""
+    return cut(outcome.reply or outcome.answer)
