@@ -30,10 +30,24 @@ LONGEST_MUTATION = 2000
 
 
 @dataclass(frozen=True, slots=True)
+class Given:
+    """Return a mutation-prompt as it was given, as a prompt of that part alone. No parents, no model call."""
+
+    name: ClassVar[str] = "given-mutation-prompt"
+
+    text: str
+
+    async def __call__(self, parents: Sequence[Individual], llm: Llm, rng: np.random.Generator) -> Prompt:
+        """Return the prompt; the arguments are not used."""
+        del parents, llm, rng
+        return Prompt.of({MUTATION: self.text})
+
+
+@dataclass(frozen=True, slots=True)
 class FirstUnit:
     """Return a unit of the first population: each of its task-prompts made of a mutation-prompt and a thinking style.
 
-    Parents carry the mutation-prompts, one for each of ``styles`` and ``parts``; the unit keeps the first parent's.
+    Parents carry the mutation-prompts: one for all ``parts``, or one for each, of which the unit keeps the first.
     ``frame`` is a seed prompt, whose other parts are kept. Calls the model once for each part.
     """
 
@@ -49,7 +63,8 @@ class FirstUnit:
     async def __call__(self, parents: Sequence[Individual], llm: Llm, rng: np.random.Generator) -> Prompt:
         """Return the unit. Raises OperatorError when a reply is unusable."""
         unit = self.frame
-        for carrier, style, part in zip(parents, self.styles, self.parts, strict=True):
+        carriers = tuple(parents) if len(parents) > 1 else (*parents,) * len(self.parts)
+        for carrier, style, part in zip(carriers, self.styles, self.parts, strict=True):
             held = dict(self.frame.parts).get(part, "")
             text = first_prompt(mutation_of(carrier.prompt), style, self.description, held)
             unit = unit.with_part(part, await written(llm, text, self.temperature, self.max_tokens, rng))
