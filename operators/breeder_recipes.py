@@ -19,14 +19,14 @@ from operators.contexts import shuffled, workings
 from operators.estimation import Estimate, LineageEstimate, RankedEstimate
 from operators.genes import MUTATION, mutation_of
 from operators.lamarckian import Lamarckian
-from operators.mutation_prompts import FirstOrder, FirstOrderHyper, ZeroOrder, ZeroOrderHyper
+from operators.mutation_prompts import BetterMutation, FirstOrder, NewMutation, ZeroOrder
 from operators.replication import Copy, Replicate
 from operators.rows import successes
 from operators.selection import roulette
 from operators.similarity import diverse
 from operators.units import Unit
 
-HYPER = (ZeroOrderHyper.name, FirstOrderHyper.name)
+ZERO_HYPER, FIRST_HYPER = HYPER = ("zero-order-hyper", "first-order-hyper")
 CROSSOVER = "crossover"
 MUTATION_ROLE = "mutation_prompt"
 Fallback = Literal["direct", "zero-order", "first-order"]
@@ -86,6 +86,11 @@ class Scene:
         return ((self.base.individual, "base"),)
 
     @property
+    def new_mutation_prompt(self) -> Parents:
+        """The carrier with its role, where the copy does not inherit the base's mutation-prompt."""
+        return ((self.carrier, MUTATION_ROLE),) if self.plan.operator in HYPER else ()
+
+    @property
     def listed(self) -> Parents:
         """The members' prompts without near-duplicates."""
         sharing = [_focused(member, self.part) for member in self.members if self.part in dict(member.prompt.parts)]
@@ -134,8 +139,8 @@ RECIPES: Mapping[str, Recipe] = {
     Estimate.name: estimate,
     RankedEstimate.name: ranked_estimate,
     LineageEstimate.name: lineage,
-    ZeroOrderHyper.name: first_order,
-    FirstOrderHyper.name: first_order,
+    ZERO_HYPER: first_order,
+    FIRST_HYPER: first_order,
     Lamarckian.name: lamarckian,
 }
 """The eight that generate; the new mutation-prompt of a hypermutation is applied at once, as first-order does."""
@@ -143,10 +148,10 @@ RECIPES: Mapping[str, Recipe] = {
 
 def new_mutation_prompt(kit: Kit, plan: Plan, carrier: Individual, rng: np.random.Generator) -> Proposal:
     """Return the birth of a hypermutation's mutation-prompt."""
-    if plan.operator == FirstOrderHyper.name:
-        improve = FirstOrderHyper(plan.temperature, kit.max_tokens)
+    if plan.operator == FIRST_HYPER:
+        improve = BetterMutation(plan.temperature, kit.max_tokens)
         return Proposal(improve, (carrier,), ("base",), examples=(), part=MUTATION)
-    invent = ZeroOrderHyper(kit.description, drawn(kit.styles, rng), plan.temperature, kit.max_tokens)
+    invent = NewMutation(kit.description, drawn(kit.styles, rng), plan.temperature, kit.max_tokens)
     return Proposal(invent, examples=(), part=MUTATION)
 
 
@@ -158,12 +163,11 @@ def replication(
     scene = Scene(kit, plan, base, carrier, members, part)
     donor, swapped = _donor(scene, rng)
     if swapped and (swapped == part or plan.operator == CROSSOVER):
-        mutation, parents = Copy(), scene.parent
+        mutation, parents = Copy(), (*scene.parent, *scene.new_mutation_prompt)
     else:
         mutation, parents = _mutation(scene, rng)
-    names = [plan.operator if plan.operator in HYPER else "", "" if isinstance(mutation, Copy) else mutation.name]
     operator = Replicate(
-        "+".join(filter(None, [*names, CROSSOVER if swapped else ""])),
+        CROSSOVER if isinstance(mutation, Copy) else plan.operator if plan.operator in HYPER else mutation.name,
         mutation,
         mutation_of(carrier.prompt),
         plan.temperature,

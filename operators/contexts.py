@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from evo.model import Demo, Example, Individual
+from evo.model import Demo, Example, Individual, Outcome
 from operators.rows import cut, shown_input, successes
 
 RESAMPLED = 0.1
@@ -20,8 +20,7 @@ RESAMPLED = 0.1
 
 def workings(individual: Individual, rows: Sequence[Example]) -> tuple[Demo, ...]:
     """Return what an individual wrote on these rows where it was right, as worked examples, by row."""
-    right = successes(individual, rows)
-    return tuple(Demo(shown_input(row), outcome.answer, cut(outcome.reply), row.number) for row, outcome in right)
+    return tuple(_demo(row, outcome) for row, outcome in successes(individual, rows))
 
 
 def shuffled(contexts: Sequence[Demo], fresh: Sequence[Demo], most: int, rng: np.random.Generator) -> tuple[Demo, ...]:
@@ -38,3 +37,8 @@ def shuffled(contexts: Sequence[Demo], fresh: Sequence[Demo], most: int, rng: np
         kept[int(rng.integers(most))] = order[0]
         return tuple(kept)
     return (*kept, *order[: most - len(kept)])
+
+
+def _demo(row: Example, outcome: Outcome) -> Demo:
+    working = outcome.reply.strip()
+    return Demo(shown_input(row), outcome.answer, "" if working == outcome.answer else cut(working), row.number)

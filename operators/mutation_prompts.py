@@ -33,7 +33,7 @@ LONGEST_MUTATION = 2000
 class Given:
     """Return a mutation-prompt as it was given, as a prompt of that part alone. No parents, no model call."""
 
-    name: ClassVar[str] = "given-mutation-prompt"
+    name: ClassVar[str] = "given-mutation"
 
     text: str
 
@@ -117,10 +117,10 @@ class FirstOrder:
 
 
 @dataclass(frozen=True, slots=True)
-class ZeroOrderHyper:
-    """Return a new mutation-prompt, made of the task's description and a thinking style. No parents."""
+class NewMutation:
+    """Return a mutation-prompt made of the task's description and a thinking style (zero-order hyper). No parents."""
 
-    name: ClassVar[str] = "zero-order-hyper"
+    name: ClassVar[str] = "new-mutation"
 
     description: str
     style: str
@@ -136,10 +136,10 @@ class ZeroOrderHyper:
 
 
 @dataclass(frozen=True, slots=True)
-class FirstOrderHyper:
-    """Return the only parent's mutation-prompt, summarised and improved."""
+class BetterMutation:
+    """Return the only parent's mutation-prompt, summarised and improved (first-order hyper)."""
 
-    name: ClassVar[str] = "first-order-hyper"
+    name: ClassVar[str] = "better-mutation"
 
     temperature: float = WARM
     max_tokens: int = MAX_TOKENS

@@ -34,9 +34,8 @@ from operators.breeder_recipes import CROSSOVER, RECIPES, Fallback, Kit
 from operators.founding import Founder
 from operators.mutation_prompt_bank import MUTATION_PROMPTS
 from operators.mutation_prompts import MAX_TOKENS
-from operators.rounds import Round
 from operators.similarity import THRESHOLD
-from operators.stages import Breeding, Rules, closed, next_step, received
+from operators.stages import Breeding, Rules, bred, next_step, received
 from operators.thinking_styles import THINKING_STYLES
 from operators.tournaments import Form, Timetable
 
@@ -187,7 +186,7 @@ class Promptbreeder:
             elif current.plans is None:
                 state = rules.decided(state, current, rng)
             else:
-                state = _bred(state, current)
+                state = bred(state, current)
         return state
 
     @property
@@ -219,13 +218,6 @@ class Promptbreeder:
             self.similarity,
             self.fallback,
         )
-
-
-def _bred(state: Breeding, current: Round) -> Breeding:
-    """Return the state with the copies of a round about to be bred, or with the round closed where there are none."""
-    current = current.conceived(state.slots)
-    state = replace(state, round=current)
-    return closed(state, current) if current.children is not None and current.children.closed else state
 
 
 def _check_texts(name: str, texts: Sequence[str]) -> None:

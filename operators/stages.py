@@ -142,25 +142,38 @@ def received(state: Breeding, individual: Individual) -> Breeding:
     """Return the state that knows an outcome, evidence or an immigrant; twice told changes nothing."""
     number, current = individual.number, state.round
     if number in state.seen:
-        return _known_better(state, individual)
+        return _ready(_known_better(state, individual))
     state = replace(state, seen=state.seen | {number})
     if state.founding.awaits(number):
         founding = state.founding.tell(individual)
         return replace(state, founding=founding, slots=founding.settled() if founding.closed else ())
     if current is not None and current.mutants.awaits(number):
-        return replace(state, round=replace(current, mutants=current.mutants.tell(individual)))
+        return _ready(replace(state, round=replace(current, mutants=current.mutants.tell(individual))))
     if current is not None and current.children is not None and current.children.awaits(number):
-        told = replace(current, children=current.children.tell(individual))
-        state = replace(state, round=told)
-        return closed(state, told) if told.children is not None and told.children.closed else state
+        return _closed(state, replace(current, children=current.children.tell(individual)))
     if individual.status == OK and individual.prompt.shown:
         arrivals = sorted((*state.immigrants, individual), key=lambda one: one.number)
         return replace(state, immigrants=tuple(arrivals)[-state.timetable.size :])
     return state
 
 
-def closed(state: Breeding, current: Round) -> Breeding:
-    """Return the state after a round whose births are all told."""
+def bred(state: Breeding, current: Round) -> Breeding:
+    """Return the state with the copies of a round about to be bred; the round is over where there are none."""
+    return _closed(state, current.conceived(state.slots))
+
+
+def _ready(state: Breeding) -> Breeding:
+    """Return the state with the copies of a round about to be bred, if nothing is being prepared any more."""
+    current = state.round
+    if current is None or current.plans is None or current.children is not None:
+        return state
+    return bred(state, current) if current.gathered(state.slots) else state
+
+
+def _closed(state: Breeding, current: Round) -> Breeding:
+    """Return the state in this round, or after it if all its births are told."""
+    if current.children is None or not current.children.closed:
+        return replace(state, round=current)
     return replace(state, slots=current.settled(state.slots), round=None, rounds=state.rounds + 1)
 
 
