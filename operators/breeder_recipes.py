@@ -29,6 +29,8 @@ from operators.units import Unit
 ZERO_HYPER, FIRST_HYPER = HYPER = ("zero-order-hyper", "first-order-hyper")
 CROSSOVER = "crossover"
 MUTATION_ROLE = "mutation_prompt"
+SHOWN = 4
+"""Most workings a Lamarckian mutation shows."""
 Fallback = Literal["direct", "zero-order", "first-order"]
 Parents = tuple[tuple[Individual, str], ...]
 
@@ -76,9 +78,9 @@ class Scene:
     """The task-prompt to be mutated."""
 
     @property
-    def options(self) -> dict[str, float | int]:
+    def call(self) -> tuple[float, int]:
         """Temperature and most tokens of the operator's call."""
-        return {"temperature": self.plan.temperature, "max_tokens": self.kit.max_tokens}
+        return self.plan.temperature, self.kit.max_tokens
 
     @property
     def parent(self) -> Parents:
@@ -102,35 +104,35 @@ Recipe = Callable[[Scene], tuple[Operator, Parents] | None]
 
 def zero_order(scene: Scene) -> tuple[Operator, Parents]:
     """Return a restart from the task's description."""
-    return ZeroOrder(scene.kit.description, **scene.options), scene.parent
+    return ZeroOrder(scene.kit.description, *scene.call), scene.parent
 
 
 def first_order(scene: Scene) -> tuple[Operator, Parents]:
     """Return the copy's mutation-prompt, applied."""
-    return FirstOrder(**scene.options), (*scene.parent, (scene.carrier, MUTATION_ROLE))
+    return FirstOrder(*scene.call), (*scene.parent, (scene.carrier, MUTATION_ROLE))
 
 
 def estimate(scene: Scene) -> tuple[Operator, Parents]:
     """Return the continuation of a list of the population."""
-    return Estimate(**scene.options), (*scene.parent, *scene.listed)
+    return Estimate(*scene.call), (*scene.parent, *scene.listed)
 
 
 def ranked_estimate(scene: Scene) -> tuple[Operator, Parents]:
     """Return the continuation of a ranking of the population."""
-    return RankedEstimate(**scene.options), (*scene.parent, (scene.carrier, MUTATION_ROLE), *scene.listed)
+    return RankedEstimate(*scene.call), (*scene.parent, (scene.carrier, MUTATION_ROLE), *scene.listed)
 
 
 def lineage(scene: Scene) -> tuple[Operator, Parents] | None:
     """Return the continuation of the base's elite ancestors; None without any."""
     elites = tuple((elite, "elite") for elite in scene.base.elites if scene.part in dict(elite.prompt.parts))
-    return (LineageEstimate(**scene.options), (*scene.parent, *elites)) if elites else None
+    return (LineageEstimate(*scene.call), (*scene.parent, *elites)) if elites else None
 
 
 def lamarckian(scene: Scene) -> tuple[Operator, Parents] | None:
     """Return the instruction behind the base's correct workings; None without any."""
     if not successes(scene.base.individual, scene.kit.practice):
         return None
-    return Lamarckian(scene.kit.practice, **scene.options), scene.parent
+    return Lamarckian(scene.kit.practice, SHOWN, *scene.call), scene.parent
 
 
 RECIPES: Mapping[str, Recipe] = {
@@ -162,6 +164,7 @@ def replication(
     part = drawn([part for part in kit.parts if base.has(part)], rng)
     scene = Scene(kit, plan, base, carrier, members, part)
     donor, swapped = _donor(scene, rng)
+    mutation: Operator
     if swapped and (swapped == part or plan.operator == CROSSOVER):
         mutation, parents = Copy(), (*scene.parent, *scene.new_mutation_prompt)
     else:

@@ -173,7 +173,7 @@ async def test_placeholders_are_asked_to_be_kept() -> None:
         (FirstUnit("D", ("Style.",), ("instruction",), held.prompt), [CARRIER]),
     ):
         llm = saying("New {input}.")
-        await operator(parents, llm, np.random.default_rng(0))  # type: ignore[operator]
+        await operator(parents, llm, np.random.default_rng(0))
         assert "exactly as they are written: {input}" in llm.requests[0].text
 
 
