@@ -66,8 +66,8 @@ class Promptbreeder:
         temperature_step: Most by which a copy's temperature differs.
         seed_units: Most seed prompts that become units; None: half the population. 0 is the paper's way.
         first_mutation: Whether a ``unit`` is written with one mutation-prompt, or each ``prompt`` of it with its own.
-        mutation_prompts: The first mutation-prompts; the house's where none are given.
-        thinking_styles: The thinking styles; the house's where none are given.
+        mutation_prompts: The first mutation-prompts; None: those of `operators.mutation_prompt_bank`.
+        thinking_styles: The thinking styles; None: those of `operators.thinking_styles`.
         max_tokens: Most tokens of one reply of the operator model.
     """
 
@@ -91,8 +91,8 @@ class Promptbreeder:
     temperature_step: float = 0.2
     seed_units: int | None = None
     first_mutation: FirstMutation = "unit"
-    mutation_prompts: Sequence[str] = MUTATION_PROMPTS
-    thinking_styles: Sequence[str] = THINKING_STYLES
+    mutation_prompts: Sequence[str] | None = None
+    thinking_styles: Sequence[str] | None = None
     max_tokens: int = MAX_TOKENS
 
     def __post_init__(self) -> None:
@@ -195,7 +195,9 @@ class Promptbreeder:
         return float(low), float(high)
 
     def _founder(self, kit: Kit) -> Founder:
-        return Founder(kit, tuple(self.mutation_prompts), self.first_mutation == "prompt", self._heat)
+        return Founder(
+            kit, tuple(self.mutation_prompts or MUTATION_PROMPTS), self.first_mutation == "prompt", self._heat
+        )
 
     def _kit(self, brief: Brief) -> Kit:
         second = STAGES[0]
@@ -211,7 +213,7 @@ class Promptbreeder:
             brief.description or brief.seeds[0].text,
             parts,
             brief.practice,
-            tuple(self.thinking_styles),
+            tuple(self.thinking_styles or THINKING_STYLES),
             self.max_tokens,
             self.contexts,
             0.0 if self.operators == "nine_uniform" else self.crossover,
@@ -220,7 +222,9 @@ class Promptbreeder:
         )
 
 
-def _check_texts(name: str, texts: Sequence[str]) -> None:
+def _check_texts(name: str, texts: Sequence[str] | None) -> None:
+    if texts is None:
+        return
     if isinstance(texts, str) or not texts or not all(isinstance(text, str) and text.strip() for text in texts):
         raise ConfigError(f"{NAME} expects {name} to be a list of texts, got {texts!r}; give one text at least")
 

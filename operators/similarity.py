@@ -27,7 +27,7 @@ def similarity(first: str, second: str) -> float:
 def diverse(individuals: Sequence[Individual], threshold: float) -> tuple[Individual, ...]:
     """Return individuals, best first, without those whose text is more similar than ``threshold`` to one kept.
 
-    The text is that of the part in focus. Cost: about 0.1 ms for a pair of long prompts.
+    The text is that of the part in focus. Cost: about 0.1 s for 50 prompts of 400 characters.
     """
     kept: list[tuple[Individual, Counter[str]]] = []
     for individual in sorted(individuals, key=by_fitness):
@@ -44,4 +44,4 @@ def _grams(text: str) -> Counter[str]:
 
 def _cosine(first: Counter[str], second: Counter[str]) -> float:
     norm = math.sqrt(sum(n * n for n in first.values()) * sum(n * n for n in second.values()))
-    return sum(n * second[gram] for gram, n in first.items()) / norm if norm else float(first == second)
+    return sum(n * second.get(gram, 0) for gram, n in first.items()) / norm if norm else float(first == second)
