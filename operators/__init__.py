@@ -3,7 +3,9 @@
 from operators.differential import EvoPromptDe
 from operators.edits import Edit, PhraseCrossover, Reframe
 from operators.generational import EvoPromptGa
+from operators.mutation_prompts import FirstOrder
 from operators.parsing import between_tags
+from operators.promptbreeder import Promptbreeder
 from operators.rewrites import CrossoverMutation, DifferentialRecombination, Paraphrase
 from operators.seeds import Seed
 from operators.selection import best, duel, random_parents, roulette, tournament
@@ -15,8 +17,10 @@ __all__ = [
     "Edit",
     "EvoPromptDe",
     "EvoPromptGa",
+    "FirstOrder",
     "Paraphrase",
     "PhraseCrossover",
+    "Promptbreeder",
     "Reframe",
     "Seed",
     "SteadyState",

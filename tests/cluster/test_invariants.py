@@ -29,6 +29,8 @@ METHODS = [
     {"name": "evoprompt-ga", "generations": 2, "update": "std"},
     {"name": "evoprompt-de", "generations": None, "current_best": "live"},
     {"name": "reflect-pareto", "in_flight": 3},
+    {"name": "promptbreeder", "generations": None, "batch": 4, "contexts": 2, "workings": 2},
+    {"name": "promptbreeder", "generations": 3, "batch": 3, "form": "steady-state", "operators": "nine_uniform"},
 ]
 RACING = [{"name": "full"}, {"name": "subset", "n": 5}, {"name": "gate", "stages": [3, 8]}]
 ROWS = toy_rows(20)

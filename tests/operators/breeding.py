@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from evo.errors import OperatorError
-from evo.model import FAILED, Brief, Completion, Evaluation, Example, Individual, Outcome, Prompt, Request
+from evo.model import FAILED, INSTRUCTION, Brief, Completion, Evaluation, Example, Individual, Outcome, Prompt, Request
 from evo.ports import Evidence, Price, Proposal
 from evo.randomness import child_rng
 
@@ -185,8 +185,10 @@ def at_once(coroutine: Coroutine[Any, Any, T]) -> T:
 
 
 async def call(proposal: Proposal, llm: ScriptedLlm, rng: np.random.Generator) -> Prompt:
-    """Return what the proposal's operator writes."""
-    return await proposal.operator(proposal.parents, llm, rng)
+    """Return what the proposal's operator writes, with the focus where the loop puts it."""
+    part = proposal.part or INSTRUCTION
+    parents = [replace(parent, prompt=parent.prompt.focused(part)) for parent in proposal.parents]
+    return (await proposal.operator(parents, llm, rng)).focused(INSTRUCTION)
 
 
 def ask_all(method: Any, state: Any, first: int, limit: int = 100) -> tuple[list[Proposal], Any]:
