@@ -12,7 +12,7 @@ from operators.bandits import Contest
 from operators.members import renewed
 from operators.stages import Stage, rows_of
 
-Phase = Literal["rest", "seeds", "predict", "criticise", "edit", "paraphrase", "reject", "select"]
+Phase = Literal["rest", "seeds", "predict", "criticise", "edit", "paraphrase", "reject", "select", "confirm"]
 """What the stage under way is about; ``rest`` between rounds."""
 Families = tuple[tuple[Individual, ...], ...]
 """Successors of each member of the beam, in the order of the members."""

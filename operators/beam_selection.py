@@ -1,4 +1,8 @@
-"""How the next beam is chosen: a bandit among members, successors and immigrants, on one order of dev rows."""
+"""How the next beam is chosen: a bandit among members, successors and immigrants, on one order of dev rows.
+
+Its best may then be scored on all dev rows: a run's winner is chosen among prompts with much evidence, and without
+this the best newborn of the last round would have too little.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +17,16 @@ from operators.stages import Stage
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Chooses ``keep`` of all; where there are no more, each is scored on ``samples`` rows and kept."""
+    """Chooses ``keep`` of all; where there are no more, each is scored on ``samples`` rows and kept.
+
+    With ``confirm`` the best of them is scored on all dev rows in the end.
+    """
 
     bandit: Bandit
     budget: int
     keep: int
     samples: int
+    confirm: bool
 
     def first_rows(self, state: Beam, arms: int) -> tuple[int, ...]:
         """Return the rows each of so many arms is scored on first."""
@@ -34,7 +42,7 @@ class Selection:
             distinct.setdefault(one.prompt, one)
         arms = tuple(sorted(distinct.values(), key=lambda one: (one.prompt.length, one.number)))
         state = replace(state, arms=arms, immigrants=())
-        return self._next(replace(state, contest=self._contest(state, len(arms)))) if arms else _closed(state)
+        return self._next(replace(state, contest=self._contest(state, len(arms)))) if arms else closed(state)
 
     def scored(self, state: Beam) -> Beam:
         """Return the state with the next step of the selection, or after it."""
@@ -51,7 +59,8 @@ class Selection:
         if pulls:
             return state.trying("select", [(state.arms[pull.arm], pull.rows) for pull in pulls])
         kept = tuple(state.arms[place] for place in contest.kept)
-        return _closed(replace(state, members=tuple(one for one in kept if one.ok) or state.members))
+        state = replace(state, members=tuple(one for one in kept if one.ok) or state.members)
+        return state.trying("confirm", [(one, state.dev) for one in state.members[: int(self.confirm)]])
 
     def _rule(self, arms: int) -> Bandit:
         return self.bandit if arms > self.keep else Uniform()
@@ -61,7 +70,7 @@ class Selection:
         return Contest.of(arms, rows, self.keep, self.budget if arms > self.keep else arms * self.samples)
 
 
-def _closed(state: Beam) -> Beam:
+def closed(state: Beam) -> Beam:
     """Return the state after a round, rid of what only the round needed."""
     return replace(
         state,

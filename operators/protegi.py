@@ -9,9 +9,10 @@ births of their own; a reason is a node of the lineage that is born without a sc
 well: only those drawn are scored, by evidence on dev rows. The rows of a selection are one order, drawn anew each
 round (see `operators.bandits` for this and for what is mended in the bandits). Without errors there are no reasons,
 only paraphrases. A child takes the place of the whole part in focus, never of a text searched for in the prompt.
-Immigrants take part in the next selection, on the same rows as everybody.
+Immigrants take part in the next selection, on the same rows as everybody. The best of a beam is scored on all dev rows.
 Calls of a round at most, with b members, G gradients of g reasons, s edits a reason and p paraphrases: operator
-b (G g + G g s + p (G g s + 1)); task b x minibatch_size + eval_rounds x eval_prompts_per_round x samples_per_eval.
+b (G g + G g s + p (G g s + 1)); task b x minibatch_size + B + |dev|, where the last is for ``confirm`` and the budget
+of a selection B = eval_rounds x eval_prompts_per_round x samples_per_eval.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from evo.randomness import draw_seed
 from operators.arguments import at_least, between, one_of
 from operators.bandits import Name, bandit
 from operators.beam import Beam, Phase
-from operators.beam_selection import Selection
+from operators.beam_selection import Selection, closed
 from operators.expansion import Expansion
 from operators.initialisation import require_living
 from operators.rewrites import MAX_TOKENS
@@ -80,12 +81,14 @@ class ProTeGi:
         eval_prompts_per_round: Prompts ``ucb`` and ``ucb-e`` score at once.
         samples_per_eval: Rows they score one on at a time.
         c: Their weight of exploration.
+        confirm: Whether the best of each new beam is scored on all dev rows, which the paper does not do: a run's
+            winner is chosen among prompts with much evidence, here and on other islands.
         temperature: Of the operator model.
         max_tokens: Most tokens of one reply of the operator model.
     """
 
     when: ClassVar[str] = "errors tell what is wrong with a prompt, and a strong operator model can read them."
-    cost: ClassVar[str] = "a round at the defaults: at most 72 operator calls, and 256 + 2048 task calls"
+    cost: ClassVar[str] = "a round at the defaults: at most 72 operator calls and 256 + 2048 + |dev| task calls"
     racing: ClassVar[str] = "full"
     in_flight: ClassVar[int | None] = None
 
@@ -105,6 +108,7 @@ class ProTeGi:
     eval_prompts_per_round: int = 8
     samples_per_eval: int = 32
     c: float = 1.0
+    confirm: bool = True
     temperature: float = TEMPERATURE
     max_tokens: int = MAX_TOKENS
 
@@ -174,7 +178,7 @@ class ProTeGi:
     @property
     def _selection(self) -> Selection:
         rule = bandit(self.evaluator, c=self.c, samples=self.samples_per_eval, width=self.eval_prompts_per_round)
-        return Selection(rule, self.budget, self.beam_size, self.samples_per_eval)
+        return Selection(rule, self.budget, self.beam_size, self.samples_per_eval, self.confirm)
 
     def _require_budget(self, arms: int) -> None:
         """Raise ConfigError when the budget cannot score so many, and as many immigrants as the beam holds, once."""
@@ -215,5 +219,6 @@ class ProTeGi:
             "edit": expansion.paraphrased,
             "paraphrase": expansion.drawn,
             "select": selection.scored,
+            "confirm": closed,
         }
         return follows[state.phase](state)
