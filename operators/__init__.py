@@ -4,10 +4,12 @@ from operators.differential import EvoPromptDe
 from operators.edits import Edit, PhraseCrossover, Reframe
 from operators.generational import EvoPromptGa
 from operators.parsing import between_tags
+from operators.protegi import ProTeGi
 from operators.rewrites import CrossoverMutation, DifferentialRecombination, Paraphrase
 from operators.seeds import Seed
 from operators.selection import best, duel, random_parents, roulette, tournament
 from operators.steady_state import SteadyState
+from operators.textual_gradients import GradientEdit, TextualGradient
 
 __all__ = [
     "CrossoverMutation",
@@ -15,11 +17,14 @@ __all__ = [
     "Edit",
     "EvoPromptDe",
     "EvoPromptGa",
+    "GradientEdit",
     "Paraphrase",
     "PhraseCrossover",
+    "ProTeGi",
     "Reframe",
     "Seed",
     "SteadyState",
+    "TextualGradient",
     "best",
     "between_tags",
     "duel",
