@@ -58,8 +58,8 @@ class Selection:
         pulls = self._rule(len(state.arms)).ask(contest)
         if pulls:
             return state.trying("select", [(state.arms[pull.arm], pull.rows) for pull in pulls])
-        kept = tuple(state.arms[place] for place in contest.kept)
-        state = replace(state, members=tuple(one for one in kept if one.ok) or state.members)
+        ranked = [state.arms[place] for place in contest.ranking]
+        state = replace(state, members=tuple(one for one in ranked if one.ok)[: self.keep] or state.members)
         return state.trying("confirm", [(one, state.dev) for one in state.members[: int(self.confirm)]])
 
     def _rule(self, arms: int) -> Bandit:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any, get_args
 
 import numpy as np
@@ -106,10 +107,14 @@ def hits(rule: Bandit) -> int:
     for seed in range(100):
         rng = np.random.default_rng(seed)
         places = rng.permutation(16)
-        table = rng.random((16, 480)) < chances[places][:, None]
-        _, contest = played(rule, Contest.of(16, range(480), 1, 480), lambda arm, row, t=table: float(t[arm, row]))
-        found += places[contest.kept[0]] == 0
+        table: list[list[float]] = (rng.random((16, 480)) < chances[places][:, None]).astype(float).tolist()
+        _, contest = played(rule, Contest.of(16, range(480), 1, 480), partial(entry, table))
+        found += int(places[contest.kept[0]] == 0)
     return found
+
+
+def entry(table: list[list[float]], arm: int, row: int) -> float:
+    return table[arm][row]
 
 
 def test_every_rule_finds_the_best_arm_clearly_more_often_than_uniform() -> None:

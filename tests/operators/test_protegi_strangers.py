@@ -53,6 +53,7 @@ def test_a_weak_immigrant_is_scored_and_not_kept() -> None:
     played = visited(weak)
     assert weak.number in {step.individual.number for _, step in played.of(Evidence)}
     assert weak.number not in [one.number for one in played.state.members]
+    assert played.state.immigrants == ()
 
 
 def test_what_is_no_prompt_or_failed_does_not_immigrate() -> None:
@@ -119,15 +120,19 @@ def test_prompts_without_any_score_do_not_enter_the_beam() -> None:
     assert [one.prompt.text for one in played.state.members] == ["Seed 1 8", "Seed 0 6"]
 
 
-def test_when_no_row_can_be_scored_any_more_the_beam_stays() -> None:
+@pytest.mark.parametrize("evaluator", get_args(Name))
+def test_when_no_row_can_be_scored_any_more_the_beam_stays(evaluator: Any) -> None:
     def score(text: str, row: int) -> float | None:
         return quality(text, row) if answers else None
 
+    few: Any = {"eval_rounds": 5, "eval_prompts_per_round": 2, "samples_per_eval": 2}  # no row of the seeds comes again
+    method = replace(METHOD, evaluator=evaluator, **few)
+    task = replace(seeds(), seeds=tuple(Prompt.of(f"A seed that loses every tie as it is long {n}") for n in (6, 8)))
     answers = True
-    played = play(METHOD, seeds(6, 8), score=score, stages=1)
+    played = play(method, task, score=score, stages=1)
     answers = False
-    played = play(METHOD, seeds(6, 8), score=score, played=played)
-    assert METHOD.finished(played.state)
+    played = play(method, task, score=score, played=played)
+    assert method.finished(played.state)
     assert {one.number for one in played.state.members} == {0, 1}
 
 
