@@ -230,12 +230,14 @@ class EvaluatorFactory(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """A model call that wants to be made, with the most it can use."""
+    """A model call that wants to be made, with the most it can use, and what it is for: see `Receipt`."""
 
     key: str
     tokens: int
     usd: float | None
     model: str = ""
+    purpose: str = ""
+    individual: int | None = None
 
 
 CANCELLED = "cancelled"
@@ -273,7 +275,10 @@ class Ledger(Protocol):
         ...
 
     async def settle(self, receipt: Receipt) -> None:
-        """Record the call; when this returns the answer survives a killed process."""
+        """Record the call; when this returns the answer survives a killed process.
+
+        It is recorded even if the caller is cancelled meanwhile: a reservation is given back, a paid answer kept.
+        """
         ...
 
 

@@ -10,6 +10,7 @@ from evo.model import OK, Example, Individual, Prompt, by_fitness
 from evo.ports import Evidence, Proposal
 from operators.bandits import Contest
 from operators.members import renewed
+from operators.rows import scores_of
 from operators.stages import Stage, rows_of
 
 Phase = Literal["rest", "seeds", "predict", "criticise", "edit", "paraphrase", "reject", "select", "confirm"]
@@ -77,5 +78,5 @@ class Beam:
 
 def scores_on(individual: Individual, rows: Iterable[int]) -> list[float | None]:
     """Return an individual's score on each of these rows, dev or train; None where there is none."""
-    known = individual.evaluation.scores | individual.practice.scores
+    known = scores_of(individual)
     return [known.get(row) for row in rows]

@@ -147,14 +147,13 @@ def drive(
             driven.state = method.tell(driven.state, found)
             driven.steps.append(("told", turn))
             driven.evidence[turn] = found
-            driven.best_by_birth[-1] = max(driven.best_by_birth[-1], found.fitness)
             continue
         born = failed(turn) if fails(turn) else give_birth(turn, step, llm, seed)
         driven.state = method.tell(driven.state, born)
         driven.steps.append(("told", turn))
         driven.individuals.append(born)
-        so_far = driven.best_by_birth[-1] if driven.best_by_birth else 0.0
-        driven.best_by_birth.append(max(so_far, born.fitness if born.ok else 0.0))
+        known = (*driven.individuals, *driven.evidence.values())  # a child may be born on train rows alone
+        driven.best_by_birth.append(max((one.fitness for one in known if one.ok), default=0.0))
     return driven
 
 
