@@ -31,11 +31,11 @@ from evo.plugins import unknown
 from evo.ports import Evidence, Proposal
 from operators.arguments import at_least, between, one_of
 from operators.breeder_recipes import CROSSOVER, RECIPES, Fallback, Kit
+from operators.breeder_stages import Breeding, Rules, bred, next_step, received
 from operators.founding import Founder
 from operators.mutation_prompt_bank import MUTATION_PROMPTS
 from operators.mutation_prompts import MAX_TOKENS
 from operators.similarity import THRESHOLD
-from operators.stages import Breeding, Rules, bred, next_step, received
 from operators.thinking_styles import THINKING_STYLES
 from operators.tournaments import Form, Timetable
 

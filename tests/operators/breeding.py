@@ -80,6 +80,8 @@ class ScriptedLlm:
 
 def recombined(request: Request) -> str:
     """Return a reply whose prompt is made of words of the prompts in the request, and sometimes a new one."""
+    if "<reason>" in request.text:
+        return "<reason>It does not say what to look at.</reason>"
     rng = np.random.default_rng(request.seed)
     asked = re.split(r"Now do the same|New version", request.text)
     shown = asked[1] if request.text.rstrip().endswith(("Step 1.", "over:")) else asked[0]
@@ -100,6 +102,8 @@ class Driven:
     best_by_birth: list[float]
     evidence: dict[int, Individual] = field(default_factory=dict)
     """What each request for evidence ended with, by its number."""
+    pending: dict[int, Proposal | Evidence] = field(default_factory=dict)
+    """Steps asked for and not told."""
 
     def told_of(self, number: int) -> Individual:
         """Return what a step ended with."""
@@ -122,7 +126,7 @@ def drive(
     driven = Driven(method.start(task), [], [], [])
     llm = ScriptedLlm(reply)
     order = np.random.default_rng(shuffle)
-    pending: dict[int, Proposal | Evidence] = {}
+    pending = driven.pending
     number = 0
     room = min(slots, method.in_flight or slots)
     while len(driven.individuals) < births:
@@ -166,9 +170,9 @@ def give_birth(number: int, proposal: Proposal, llm: ScriptedLlm, seed: int) -> 
     return failed(number)
 
 
-def measured(one: Individual, examples: Sequence[int]) -> Individual:
-    """Return the individual with what its prompt scores on these examples alone."""
-    score = fitness(one.prompt)
+def measured(one: Individual, examples: Sequence[int], score: float | None = None) -> Individual:
+    """Return the individual with what its prompt scores on these examples alone, or with this score on each."""
+    score = fitness(one.prompt) if score is None else score
     rows = {row.number: row for row in (*DEV, *TRAIN)}
     outcomes = [Outcome(n, score, answer=rows[n].target if score >= 0.5 else "good") for n in examples]
     dev, train = (Evaluation.of(o for o in outcomes if rows[o.example] in split) for split in (DEV, TRAIN))

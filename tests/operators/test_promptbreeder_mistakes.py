@@ -18,13 +18,13 @@ from evo.ports import Evidence
 from evo.randomness import child_rng
 from fitness.scorers import Numeric
 from operators.breeder_recipes import HYPER, RECIPES, Plan
+from operators.breeder_stages import Rules
 from operators.genes import MUTATION
 from operators.lamarckian import Lamarckian
 from operators.mutation_prompt_bank import MUTATION_PROMPTS
 from operators.mutation_prompts import FirstUnit
 from operators.promptbreeder import Promptbreeder
 from operators.rounds import Round
-from operators.stages import Rules
 from operators.thinking_styles import THINKING_STYLES
 
 SMALL = Promptbreeder(population=6, generations=4, batch=5, seed_units=0)
