@@ -9,11 +9,12 @@ from functools import lru_cache
 import numpy as np
 
 from evo.errors import ConfigError
-from evo.model import Individual, by_fitness
+from evo.model import EXAMPLES, Example, Individual, by_fitness
 from evo.plugins import build, names, unknown
 from evo.ports import Operator, Proposal
 from evo.settings import NamedSettings
 from operators.edits import OPERATIONS, Edit, PhraseCrossover, Reframe
+from operators.few_shot import FewShot
 from operators.rewrites import CrossoverMutation, DifferentialRecombination, Paraphrase
 from operators.selection import tournament
 from operators.worked_examples import family_for
@@ -31,6 +32,8 @@ class Stock:
     """Size of a tournament."""
     temperature: float
     max_tokens: int
+    rows: tuple[Example, ...] = ()
+    """Rows that may become worked examples."""
 
     def parent(self, rng: np.random.Generator, without: Individual | None = None) -> Individual:
         """Return a tournament's winner; ``without`` takes part only where nobody else lives."""
@@ -92,6 +95,11 @@ def differential(stock: Stock, rng: np.random.Generator) -> Proposal:
     return Proposal(operator, (first, second, best, base), ("donor1", "donor2", "best", "base"))
 
 
+def few_shot(stock: Stock, rng: np.random.Generator) -> Proposal:
+    """Return a member with one change of its worked examples."""
+    return Proposal(FewShot(rows=stock.rows), (stock.parent(rng),), ("base",), part=EXAMPLES)
+
+
 RECIPES: Mapping[str, tuple[Recipe, int]] = {
     "edit": (edit, 1),
     "reframe": (reframe, 1),
@@ -99,6 +107,7 @@ RECIPES: Mapping[str, tuple[Recipe, int]] = {
     "paraphrase": (paraphrase, 1),
     "crossover-mutation": (crossover_mutation, 2),
     "differential": (differential, 3),
+    "few-shot": (few_shot, 1),
 }
 """Recipe and number of living it needs, by operator name."""
 
