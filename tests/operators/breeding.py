@@ -83,7 +83,7 @@ def recombined(request: Request) -> str:
     rng = np.random.default_rng(request.seed)
     asked = re.split(r"Now do the same|New version", request.text)
     shown = asked[1] if request.text.rstrip().endswith(("Step 1.", "over:")) else asked[0]
-    prompts = re.findall(r"^(?:Prompt \d[^:]*|Basic prompt|Instruction): (.*)$", shown, re.MULTILINE)
+    prompts = re.findall(r"^(?:Prompt \d[^:]*|Basic prompt|Instruction(?: \d+)?): (.*)$", shown, re.MULTILINE)
     words = sorted({word for prompt in prompts for word in prompt.rstrip(".?").split()})
     chosen = [word for word in words if rng.random() < 0.7] or words[:1]
     extra = [GOOD_WORDS[rng.integers(len(GOOD_WORDS))]] if rng.random() < 0.3 else []
@@ -100,6 +100,8 @@ class Driven:
     best_by_birth: list[float]
     evidence: dict[int, Individual] = field(default_factory=dict)
     """What each request for evidence ended with, by its number."""
+    pending: dict[int, Proposal | Evidence] = field(default_factory=dict)
+    """What was asked for and not told yet."""
 
     def told_of(self, number: int) -> Individual:
         """Return what a step ended with."""
@@ -122,7 +124,7 @@ def drive(
     driven = Driven(method.start(task), [], [], [])
     llm = ScriptedLlm(reply)
     order = np.random.default_rng(shuffle)
-    pending: dict[int, Proposal | Evidence] = {}
+    pending = driven.pending
     number = 0
     room = min(slots, method.in_flight or slots)
     while len(driven.individuals) < births:
@@ -139,7 +141,7 @@ def drive(
         turn = list(pending)[place]
         step = pending.pop(turn)
         if isinstance(step, Evidence):
-            found = step.individual.with_evidence_of(measured(step.individual, step.examples))
+            found = gathered(step)
             driven.state = method.tell(driven.state, found)
             driven.steps.append(("told", turn))
             driven.evidence[turn] = found
@@ -172,6 +174,11 @@ def measured(one: Individual, examples: Sequence[int]) -> Individual:
     outcomes = [Outcome(n, score, answer=rows[n].target if score >= 0.5 else "good") for n in examples]
     dev, train = (Evaluation.of(o for o in outcomes if rows[o.example] in split) for split in (DEV, TRAIN))
     return replace(one, evaluation=dev, practice=train)
+
+
+def gathered(step: Evidence) -> Individual:
+    """Return the individual evidence was asked for, with it."""
+    return step.individual.with_evidence_of(measured(step.individual, step.examples))
 
 
 def at_once(coroutine: Coroutine[Any, Any, T]) -> T:

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from breeding import SEEDS, Driven, brief, drive, failed, individual
+from breeding import GOOD_WORDS, SEEDS, Driven, brief, drive, failed, gathered, individual
 
 from evo.errors import ConfigError
 from evo.model import by_fitness
+from evo.ports import Evidence
 from evo.randomness import child_rng
 from operators.seeds import Seed
 
@@ -29,7 +30,7 @@ def listed() -> Iterator[tuple[str, str]]:
 
 
 METHODS = dict(listed())
-SIZE: dict[str, str] = {}
+SIZE: dict[str, str] = {"opro": "max_num_instructions"}
 """The argument that bounds how many live at once, where a paper gives it another name than population."""
 
 
@@ -128,22 +129,20 @@ def test_telling_twice_changes_nothing(method: Any) -> None:
 
 
 def test_a_good_immigrant_comes_to_live_here(method: Any) -> None:
-    state = drive(method, brief(), 20).state
-    newcomer = individual(5_000, "The best there is.", 1.0)
-    state = method.tell(method.tell(state, newcomer), failed(5_001))
-    pending: list[int] = []
-    for number in range(6_000, 6_200):  # births under way before are told too: none succeeds any more
-        proposal, state = method.ask(state, number, child_rng(0, "ask", number))
-        if proposal is not None:
-            pending.append(number)
+    driven = drive(method, brief(), 20)
+    newcomer = individual(5_000, " ".join(GOOD_WORDS), 1.0)
+    state = method.tell(method.tell(driven.state, newcomer), failed(5_001))
+    pending = dict(driven.pending)  # no birth succeeds any more, but evidence is gathered
+    for number in range(6_000, 6_200):
+        step, state = method.ask(state, number, child_rng(0, "ask", number))
+        if step is not None:
+            pending[number] = step
         elif pending:
-            state = method.tell(state, failed(pending.pop(0)))
-        else:
-            for earlier in range(200):
-                state = method.tell(state, failed(earlier))
-        if newcomer in method.living(state):
+            earlier, ended = pending.popitem()
+            state = method.tell(state, gathered(ended) if isinstance(ended, Evidence) else failed(earlier))
+        if newcomer.number in {member.number for member in method.living(state)}:
             break
-    assert min(method.living(state), key=by_fitness) == newcomer
+    assert min(method.living(state), key=by_fitness).number == newcomer.number
 
 
 def test_a_state_survives_a_journey(method: Any) -> None:
