@@ -38,4 +38,4 @@ def student_tail(t: float, freedom: int) -> float:
         term *= square * step / (step + 1)
     inner = math.sin(angle) * total
     central = 2 / math.pi * (angle + inner) if odd else inner
-    return (1 - central) / 2
+    return min(1.0, max(0.0, (1 - central) / 2))
