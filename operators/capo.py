@@ -4,12 +4,13 @@ A step: ``crossovers_per_iter`` times two random members are crossed and the chi
 examples alike; members and children race block by block until ``population`` are left (`operators.race`).
 The first population: seed prompts, each with 0 to ``upper_shots`` worked examples that hold the model's own words where
 it was right. Blocks keep their order, so that a member pays for no block twice.
-What differs from the paper and its code. Seeds also run as they are, so that a run has an honest baseline, and the
-first population is raced at once. What a mutation adds is answered by the child of the crossover, not by the mutated
-one. Its code never adds an example, races on one block too many, and with shuffled blocks mixes up their scores: not
-here. Length counts characters, not tokens. Immigrants wait for the next race and are scored on its blocks.
-Operator calls: 2 a child that lives, 1 where both parents have one instruction. Task calls, with S seeds, N members, C
-crossovers and B blocks of b rows: a row for each worked example, at most (S + N) B b at first and C B b a step.
+What differs from the paper and its code. Seeds also live as they are until the first race, so that a run has an honest
+baseline. What a mutation adds is answered by the child of the crossover, not by the mutated one. Its code never adds an
+example, races on one block too many, and with shuffled blocks mixes up their scores: not here. Length counts
+characters, not tokens. Immigrants wait for the next race and are scored on its blocks.
+Operator calls: 2 a child, 1 where both parents have one instruction. Task calls, with S seeds, N members, C crossovers
+a step and B blocks of b rows: 1 for each worked example; (S + N) b to begin with, at most B b for each of these and for
+each child in all.
 """
 
 from __future__ import annotations
@@ -162,6 +163,6 @@ class Capo:
             return Proposal(operator, pair, ("base", "mate"), scored), replace(state, plans=(*state.plans, plan))
         child = state.newborn[place]
         plan = next(plan for plan in state.plans if plan.number == child.number)
-        row = plan.example and plan.example.number
+        row = None if plan.example is None else plan.example.number
         mutation = CapoMutation(plan.change, row, self.temperature, self.max_tokens, task, plan.example)
         return Proposal(mutation, (child,), ("base",), block), state

@@ -48,7 +48,7 @@ class CapoState:
     plans: tuple[Plan, ...] = ()
     race: Race | None = None
     members: tuple[Individual, ...] = ()
-    """Who lives, best first."""
+    """Who lives: survivors of the last race, best first; before the first race everyone born, by number."""
     immigrants: tuple[Individual, ...] = ()
     """Arrivals by number; they wait for the next race."""
     step: int = 0
@@ -64,9 +64,7 @@ class CapoState:
 
     @property
     def living(self) -> tuple[Individual, ...]:
-        """Members; while births or a race are under way, the best of all candidates with a dev score."""
-        if self.rests:
-            return self.members
+        """The best of members and, while births or a race are under way, of all candidates with a dev score."""
         if self.race is not None:
             return best(self.race.candidates, self.rule.keep)
         first = self.newborn if self.stage in ("seeds", "examples") else ()
@@ -137,25 +135,31 @@ def _after_brood(state: CapoState) -> CapoState:
         alive = {one.prompt for one in born}
         shots = tuple(shot for shot in state.shots if shot[0] in alive)
         state = replace(state, newborn=born, shots=shots, stage="examples", brood=Brood(len(shots)))
-        return state if shots else _raced(state, born)
+        return state if shots else _first_members(state)
     if state.stage == "examples":
-        return _raced(replace(state, newborn=(), brood=Brood(0)), (*state.newborn, *born))
+        return _first_members(replace(state, newborn=(*state.newborn, *born)))
     if state.stage == "crossover" and born:
         return replace(state, newborn=born, stage="mutation", brood=Brood(len(born)))
     children = born if state.stage == "mutation" else ()
     return _raced(replace(state, newborn=(), plans=(), stage="mutation", brood=Brood(0)), children)
 
 
-def _raced(state: CapoState, newborn: Iterable[Individual]) -> CapoState:
-    """Return the state with members, newborn and immigrants in a race; one step on where nobody new is there.
+def _first_members(state: CapoState) -> CapoState:
+    """Return the state in which all that was born lives; the longest is the measure of length for good."""
+    members = tuple(one for one in state.newborn if one.ok)
+    rule = replace(state.rule, longest=max(map(length_of, members), default=0))
+    return replace(state, rule=rule, members=members, newborn=(), brood=Brood(0), depth=min(1, len(members)))
 
-    Of several with one prompt only one runs: a member, else the oldest. The longest of the first race is the measure of
-    length for good.
+
+def _raced(state: CapoState, newborn: Iterable[Individual]) -> CapoState:
+    """Return the state with members, newborn and immigrants in a race; a step on where there is nothing to decide.
+
+    Of several with one prompt only one runs: a member, else the oldest.
     """
     entrants = {one.prompt: one for one in (*state.immigrants, *reversed(tuple(newborn)), *reversed(state.members))}
     runners = tuple(sorted(entrants.values(), key=lambda one: one.number))
     state = replace(state, newborn=(), immigrants=())
-    if {one.number for one in runners} == {one.number for one in state.members}:
+    if len(runners) <= state.rule.keep and {one.number for one in runners} == {one.number for one in state.members}:
         return _stepped(state)
     longest = state.rule.longest or max(map(length_of, runners))
     rule = replace(state.rule, longest=longest)

@@ -50,11 +50,11 @@ def answered(method: Capo, state: Any, first: int, scores: Any) -> tuple[Any, li
 
 
 def begun(method: Capo = SMALL, scores: tuple[float, ...] = (0.25, 0.5, 0.75), **more: Any) -> Any:
-    """Return the state after the first race, seeds without worked examples: seed n is individual n."""
+    """Return the state before the first step, seeds without worked examples: seed n is individual n."""
     bare = replace(method, upper_shots=0)
-    proposals, state = ask_all(bare, bare.start(brief(len(scores), **more)), 0)
+    proposals, state = ask_all(bare, bare.start(brief(len(scores), **more)), 0, limit=len(scores))
     state = tell_all(bare, state, [born(n, proposals[n], scores[n]) for n in range(len(scores))])
-    state, _ = answered(bare, state, 50, dict(enumerate(scores)))
+    assert state.race is None
     return replace(state, rows=method.start(brief(len(scores), **more)).rows)
 
 
@@ -82,7 +82,21 @@ def test_the_first_population_is_of_seeds_with_and_without_examples() -> None:
         assert asked[:4] == BLOCKS[0]
         assert set(one.operator.numbers) <= set(asked[4:]) <= {row.number for row in TRAIN}
     state = tell_all(SMALL, state, [born(10 + n, one, 0.5) for n, one in enumerate(shown)])
-    assert {one.number for one in state.race.candidates} == {0, 1, 2, *(10 + n for n in range(len(shown)))}
+    assert [one.number for one in state.members] == [0, 1, 2, *(10 + n for n in range(len(shown)))]
+    assert len(SMALL.living(state)) == 3
+
+
+def test_before_the_first_race_all_that_was_born_may_breed() -> None:
+    state = begun(scores=(0.25, 0.5, 0.75, 0.5, 0.0))
+    parents = set()
+    for seed in range(60):
+        proposal, _ = SMALL.ask(state, 10, np.random.default_rng(seed))
+        assert isinstance(proposal, Proposal)
+        parents |= {number for number, _ in proposal.edges}
+    assert parents == {0, 1, 2, 3, 4}
+    state = stepped(SMALL, state, 10, (1.0, 1.0))
+    state, _ = answered(SMALL, state, 40, {0: 0.25, 1: 0.5, 2: 0.75, 3: 0.5, 4: 0.0, 20: 1.0, 21: 1.0})
+    assert [one.number for one in state.members] == [20, 21, 2]
 
 
 def test_the_number_of_examples_is_drawn_from_none_to_all() -> None:
@@ -175,9 +189,18 @@ def test_failed_births_make_the_brood_smaller() -> None:
     mutated, state = ask_all(SMALL, state, 20)
     assert [one.edges for one in mutated] == [((11, "base"),)]
     state = SMALL.tell(state, failed(20))
-    assert (state.race, state.step, [one.number for one in state.members]) == (None, 1, [2, 1, 0])
+    assert (state.race, state.step, [one.number for one in state.members]) == (None, 1, [0, 1, 2])
     _, state = ask_all(SMALL, state, 30)
     assert tell_all(SMALL, state, [failed(30), failed(31)]).step == 2
+
+
+def test_too_many_members_race_even_without_children() -> None:
+    state = begun(scores=(0.25, 0.5, 0.75, 0.0, 1.0))
+    _, state = ask_all(SMALL, state, 10)
+    state = tell_all(SMALL, state, [failed(10), failed(11)])
+    state, _ = answered(SMALL, state, 40, {0: 0.25, 1: 0.5, 2: 0.75, 3: 0.0, 4: 1.0})
+    assert [one.number for one in state.members] == [4, 2, 1]
+    assert state.step == 1
 
 
 def test_a_race_uses_no_more_than_the_most_blocks() -> None:
