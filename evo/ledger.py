@@ -71,7 +71,7 @@ class CallLedger:
         self._refuse_if_stopped()
         known = self._cache.get(admission.key)
         if known is not None:
-            return self._recall(admission.key, *known)
+            return self._recall(admission, *known)
         flight = self._flying.get(admission.key)
         if flight is not None:
             return flight.landed
@@ -137,7 +137,7 @@ class CallLedger:
         if not flight.landed.done():
             flight.landed.set_result(None)
 
-    def _recall(self, key: str, completion: Completion, used: bool) -> Completion | asyncio.Future[None]:
+    def _recall(self, admission: Admission, completion: Completion, used: bool) -> Completion | asyncio.Future[None]:
         if used:
             self.tally.shared += 1
             return completion
@@ -146,9 +146,11 @@ class CallLedger:
         usage = Usage(1, completion.tokens, 0.0)
         if not self._fits(usage):
             return self._settled
-        receipt = Receipt(key, "", "recalled", None, time.time(), completion)
+        receipt = Receipt(
+            admission.key, admission.model, admission.purpose, admission.individual, time.time(), completion
+        )
         self._journal.append({"calls": [call_row(receipt, recalled=True)]})
-        self._cache.put([(key, completion)])
+        self._cache.put([(admission.key, completion)])
         self.account.settle(Usage(), usage)
         self.tally.recalled += 1
         return completion

@@ -229,12 +229,14 @@ class EvaluatorFactory(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """A model call that wants to be made, with the most it can use."""
+    """A model call that wants to be made, with the most it can use, and what it is for: see `Receipt`."""
 
     key: str
     tokens: int
     usd: float | None
     model: str = ""
+    purpose: str = ""
+    individual: int | None = None
 
 
 CANCELLED = "cancelled"

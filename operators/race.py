@@ -14,7 +14,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from evo.model import Individual, demos_of
+from evo.model import EXAMPLES, Individual, demos_of
 from evo.ports import Evidence
 from operators.members import renewed
 from operators.t_test import p_above
@@ -139,7 +139,7 @@ def length_of(individual: Individual) -> int:
     """Return the characters a model under test is shown of a prompt: its texts and its worked examples."""
     prompt = individual.prompt
     demos = sum(len(demo.input) + len(demo.working) + len(demo.answer) for demo in demos_of(prompt))
-    return demos + sum(len(text) for name, text in prompt.shown if name != "examples")
+    return demos + sum(len(text) for name, text in prompt.shown if name != EXAMPLES)
 
 
 def _rows(blocks: Sequence[Block]) -> Block:

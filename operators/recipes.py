@@ -15,6 +15,7 @@ from evo.ports import Operator, Proposal
 from evo.settings import NamedSettings
 from operators.edits import OPERATIONS, Edit, PhraseCrossover, Reframe
 from operators.few_shot import FewShot
+from operators.reflection import Reflect, lessons
 from operators.rewrites import CrossoverMutation, DifferentialRecombination, Paraphrase
 from operators.selection import tournament
 from operators.worked_examples import family_for
@@ -33,6 +34,8 @@ class Stock:
     temperature: float
     max_tokens: int
     rows: tuple[Example, ...] = ()
+    """Dev rows: what members got wrong there may be shown to a model."""
+    shots: tuple[Example, ...] = ()
     """Rows that may become worked examples."""
 
     def parent(self, rng: np.random.Generator, without: Individual | None = None) -> Individual:
@@ -97,7 +100,14 @@ def differential(stock: Stock, rng: np.random.Generator) -> Proposal:
 
 def few_shot(stock: Stock, rng: np.random.Generator) -> Proposal:
     """Return a member with one change of its worked examples."""
-    return Proposal(FewShot(rows=stock.rows), (stock.parent(rng),), ("base",), part=EXAMPLES)
+    return Proposal(FewShot(rows=stock.shots), (stock.parent(rng),), ("base",), part=EXAMPLES)
+
+
+def reflect(stock: Stock, rng: np.random.Generator) -> Proposal:
+    """Return a member rewritten by a model that sees three dev rows it got wrong and one it got right."""
+    base = stock.parent(rng)
+    rows = lessons(base, stock.rows, rng)
+    return Proposal(Reflect(rows, (), stock.temperature, stock.max_tokens), (base,), ("base",))
 
 
 RECIPES: Mapping[str, tuple[Recipe, int]] = {
@@ -108,6 +118,7 @@ RECIPES: Mapping[str, tuple[Recipe, int]] = {
     "crossover-mutation": (crossover_mutation, 2),
     "differential": (differential, 3),
     "few-shot": (few_shot, 1),
+    "reflect": (reflect, 1),
 }
 """Recipe and number of living it needs, by operator name."""
 

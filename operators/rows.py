@@ -34,6 +34,17 @@ def drawn_rows(rows: Sequence[Example], count: int, rng: np.random.Generator) ->
 def mistakes(individual: Individual, rows: Sequence[Example]) -> tuple[tuple[Example, Outcome], ...]:
     """Return the rows an individual scored below 1 on, with its outcomes, dev and train rows alike, by number."""
     known = {row.number: row for row in rows}
-    outcomes = {o.example: o for o in (*individual.evaluation.outcomes, *individual.practice.outcomes)}
-    wrong = [o for number, o in sorted(outcomes.items()) if o.score is not None and o.score < 1.0 and number in known]
+    outcomes = sorted(outcomes_of(individual).items())
+    wrong = [o for number, o in outcomes if o.score is not None and o.score < 1.0 and number in known]
     return tuple((known[o.example], o) for o in wrong)
+
+
+def outcomes_of(individual: Individual) -> dict[int, Outcome]:
+    """Return what an individual did on each row it has a score on, dev and train rows alike."""
+    outcomes = (*individual.evaluation.outcomes, *individual.practice.outcomes)
+    return {o.example: o for o in outcomes if o.score is not None}
+
+
+def scores_of(individual: Individual) -> dict[int, float]:
+    """Return an individual's score by row, dev and train rows alike."""
+    return {**individual.evaluation.scores, **individual.practice.scores}

@@ -37,15 +37,22 @@ def born(number: int, proposal: Any, score: float, prompt: Prompt | None = None)
     return scored(newborn, score, proposal.examples)
 
 
+def wanted(method: Capo, state: Any, first: int) -> tuple[list[Any], Any]:
+    """Return the evidence asked for before the race waits."""
+    asked: list[Any]
+    asked, state = ask_all(method, state, first)
+    assert all(isinstance(one, Evidence) for one in asked)
+    return asked, state
+
+
 def answered(method: Capo, state: Any, first: int, scores: Any) -> tuple[Any, list[tuple[int, tuple[int, ...]]]]:
     """Return the state when the race is over, and who was given which rows; ``scores`` by number."""
     given = []
     while state.race is not None:
-        asked, state = ask_all(method, state, first)
-        assert all(isinstance(one, Evidence) for one in asked)
+        asked, state = wanted(method, state, first)
         for one in asked:
-            given.append((one.individual.number, one.examples))  # type: ignore[union-attr]
-            state = method.tell(state, scored(one.individual, scores[one.individual.number], one.examples))  # type: ignore[union-attr]
+            given.append((one.individual.number, one.examples))
+            state = method.tell(state, scored(one.individual, scores[one.individual.number], one.examples))
     return state, given
 
 
@@ -344,12 +351,12 @@ def rows_of(driven: Any, number: int) -> set[int]:
 def test_evidence_under_way_is_no_answer() -> None:
     method = replace(SMALL, alpha=0.0)
     state = stepped(method, begun(method), 10, (1.0, 0.0))
-    before, state = ask_all(method, state, 40)
-    assert [one.individual.number for one in before] == [0, 1, 2, 20, 21]  # type: ignore[union-attr]
+    before, state = wanted(method, state, 40)
+    assert [one.individual.number for one in before] == [0, 1, 2, 20, 21]
     for one in (20, 21):
         newborn = next(candidate for candidate in state.race.candidates if candidate.number == one)
         assert method.tell(state, newborn) == state
-    assert method.tell(state, gathered(before[0])) != state  # type: ignore[arg-type]
+    assert method.tell(state, gathered(before[0])) != state
 
 
 @pytest.mark.parametrize(

@@ -171,6 +171,7 @@ def test_without_train_rows_mistakes_are_those_on_dev_rows_and_racing_decides() 
 
 
 def test_the_position_follows_the_layout_unless_named() -> None:
+    position: Any
     for position, layout, expected in (
         ("layout", "{input}\n{prompt}", "Q_end"),
         ("Q_begin", "{input}\n{prompt}", "Q_begin"),
