@@ -139,8 +139,7 @@ class Accounted:
 
     async def _settle(self, key: str, sending: _Sending) -> None:
         try:
-            # Shielded: a cancelled task must still give its reservation back and keep a paid answer.
-            await asyncio.shield(self.ledger.settle(self._receipt(key, sending)))
+            await self.ledger.settle(self._receipt(key, sending))
         except Exception:
             self.slots.close()
             raise

@@ -274,7 +274,10 @@ class Ledger(Protocol):
         ...
 
     async def settle(self, receipt: Receipt) -> None:
-        """Record the call; when this returns the answer survives a killed process."""
+        """Record the call; when this returns the answer survives a killed process.
+
+        It is recorded even if the caller is cancelled meanwhile: a reservation is given back, a paid answer kept.
+        """
         ...
 
 
