@@ -9,11 +9,12 @@ from functools import lru_cache
 import numpy as np
 
 from evo.errors import ConfigError
-from evo.model import Example, Individual, by_fitness
+from evo.model import EXAMPLES, Example, Individual, by_fitness
 from evo.plugins import build, names, unknown
 from evo.ports import Operator, Proposal
 from evo.settings import NamedSettings
 from operators.edits import OPERATIONS, Edit, PhraseCrossover, Reframe
+from operators.few_shot import FewShot
 from operators.reflection import Reflect, lessons
 from operators.rewrites import CrossoverMutation, DifferentialRecombination, Paraphrase
 from operators.selection import tournament
@@ -34,6 +35,8 @@ class Stock:
     max_tokens: int
     rows: tuple[Example, ...] = ()
     """Dev rows: what members got wrong there may be shown to a model."""
+    shots: tuple[Example, ...] = ()
+    """Rows that may become worked examples."""
 
     def parent(self, rng: np.random.Generator, without: Individual | None = None) -> Individual:
         """Return a tournament's winner; ``without`` takes part only where nobody else lives."""
@@ -95,6 +98,11 @@ def differential(stock: Stock, rng: np.random.Generator) -> Proposal:
     return Proposal(operator, (first, second, best, base), ("donor1", "donor2", "best", "base"))
 
 
+def few_shot(stock: Stock, rng: np.random.Generator) -> Proposal:
+    """Return a member with one change of its worked examples."""
+    return Proposal(FewShot(rows=stock.shots), (stock.parent(rng),), ("base",), part=EXAMPLES)
+
+
 def reflect(stock: Stock, rng: np.random.Generator) -> Proposal:
     """Return a member rewritten by a model that sees three dev rows it got wrong and one it got right."""
     base = stock.parent(rng)
@@ -109,6 +117,7 @@ RECIPES: Mapping[str, tuple[Recipe, int]] = {
     "paraphrase": (paraphrase, 1),
     "crossover-mutation": (crossover_mutation, 2),
     "differential": (differential, 3),
+    "few-shot": (few_shot, 1),
     "reflect": (reflect, 1),
 }
 """Recipe and number of living it needs, by operator name."""
