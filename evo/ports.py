@@ -70,8 +70,9 @@ class Proposal:
     """A birth a method asks for: an operator and its parents, each with a role (base, mate, donor1, best ...).
 
     ``examples`` are the dev or train rows the newborn is scored on; None: racing decides; empty: it is born unscored
-    and may be no prompt for the task at all, such as a mutation-prompt or a critique. ``part`` is the part of the
-    prompt the operator works on; None: one of ``Brief.evolve``, drawn.
+    and may be no prompt for the task at all, such as a mutation-prompt or a critique: then all its parts begin with an
+    underscore, and the task does not check it. ``part`` is the part of the prompt the operator works on; None: one of
+    ``Brief.evolve``, drawn.
     """
 
     operator: Operator

@@ -9,11 +9,12 @@ from functools import lru_cache
 import numpy as np
 
 from evo.errors import ConfigError
-from evo.model import Example, Individual, by_fitness
+from evo.model import EXAMPLES, Example, Individual, by_fitness
 from evo.plugins import build, names, unknown
 from evo.ports import Operator, Proposal
 from evo.settings import NamedSettings
 from operators.edits import OPERATIONS, Edit, PhraseCrossover, Reframe
+from operators.few_shot import FewShot
 from operators.induction import Induce
 from operators.reflection import Reflect, lessons
 from operators.restatements import BackTranslation, Cloze, Continuation
@@ -37,8 +38,8 @@ class Stock:
     max_tokens: int
     rows: tuple[Example, ...] = ()
     """Dev rows: what members got wrong there may be shown to a model."""
-    practice: tuple[Example, ...] = ()
-    """Rows that may be shown to a model with their targets."""
+    shots: tuple[Example, ...] = ()
+    """Rows that may be shown to a model with their targets, or become worked examples."""
 
     def parent(self, rng: np.random.Generator, without: Individual | None = None) -> Individual:
         """Return a tournament's winner; ``without`` takes part only where nobody else lives."""
@@ -100,6 +101,11 @@ def differential(stock: Stock, rng: np.random.Generator) -> Proposal:
     return Proposal(operator, (first, second, best, base), ("donor1", "donor2", "best", "base"))
 
 
+def few_shot(stock: Stock, rng: np.random.Generator) -> Proposal:
+    """Return a member with one change of its worked examples."""
+    return Proposal(FewShot(rows=stock.shots), (stock.parent(rng),), ("base",), part=EXAMPLES)
+
+
 def reflect(stock: Stock, rng: np.random.Generator) -> Proposal:
     """Return a member rewritten by a model that sees three dev rows it got wrong and one it got right."""
     base = stock.parent(rng)
@@ -109,7 +115,7 @@ def reflect(stock: Stock, rng: np.random.Generator) -> Proposal:
 
 def induce(stock: Stock, rng: np.random.Generator) -> Proposal:
     """Return a restart: an instruction induced from five rows takes the place of a member's."""
-    demos = drawn_rows(stock.practice, 5, rng)
+    demos = drawn_rows(stock.shots, 5, rng)
     operator = Induce(demos=demos, labels=stock.labels, temperature=stock.temperature, max_tokens=stock.max_tokens)
     return Proposal(operator, (stock.parent(rng),), ("base",))
 
@@ -138,6 +144,7 @@ RECIPES: Mapping[str, tuple[Recipe, int]] = {
     "paraphrase": (paraphrase, 1),
     "crossover-mutation": (crossover_mutation, 2),
     "differential": (differential, 3),
+    "few-shot": (few_shot, 1),
     "reflect": (reflect, 1),
     "induce": (induce, 1),
     "continuation": (continuation, 1),
