@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from argparse import Namespace
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -20,7 +19,7 @@ from evo.run import Run
 
 def best(options: Namespace) -> None:
     """Print the best prompt, or the k best."""
-    run = _open(options.run)
+    run = Run(options.run)
     if options.k < 1:
         raise ConfigError(f"-k expects 1 or more, got {options.k}")
     top = run.top(options.k)
@@ -39,7 +38,7 @@ def best(options: Namespace) -> None:
 
 def show(options: Namespace) -> None:
     """Print how a run stands."""
-    run = _open(options.run)
+    run = Run(options.run)
     about = _about(run)
     if options.json:
         return _print_json(about)
@@ -58,7 +57,7 @@ def show(options: Namespace) -> None:
 
 def lineage(options: Namespace) -> None:
     """Print an individual's line of descent."""
-    run = _open(options.run)
+    run = Run(options.run)
     number = _number(options.individual) if options.individual else run.best.number
     found = run.lineage(number)
     line = found.individuals() if options.all else found.line()
@@ -75,16 +74,6 @@ def lineage(options: Namespace) -> None:
         print("\n".join(f"   | {text}" for text in safe(one.prompt.text or one.note).splitlines()))
         previous = one
     return None
-
-
-def _open(path: str) -> Run:
-    """Return a run, or the latest run of a storage folder."""
-    folder = Path(path)
-    if not (folder / "run.json").exists():
-        runs = sorted(folder.glob("*/run.json"))
-        if runs:
-            return Run(runs[-1].parent)
-    return Run(folder)
 
 
 def _number(text: str) -> int:

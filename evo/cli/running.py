@@ -47,7 +47,7 @@ def resume(options: Namespace) -> int:
     budget = parse(folder.manifest["settings"], options.set).budget if options.set else None
     fetch_local_models(folder.settings, Console(stderr=True))
     _look_beside(Path(folder.manifest["base"]))
-    return _sail(reopen(options.run, budget=budget), options)
+    return _sail(reopen(folder.path, budget=budget), options)
 
 
 def _look_beside(folder: Path) -> None:
