@@ -1,29 +1,37 @@
-"""How fast the in-process model scores labels, beside a bare loop over xllamacpp.
+"""What the in-process model's labels cost in CPU time, beside bare loops over xllamacpp.
 
-Run in the repository's root, with the extra [local] installed:
+Run in the repository's root, with the extra [local] installed (half a minute on an idle machine):
 
-    PYTHONPATH=. python benchmarks/local_scoring.py [--rows 40] [--model local/smollm2-135m] [--threads 1] [--original]
+    PYTHONPATH=. python benchmarks/local_scoring.py [--rounds 5] [--rows 6] [--model local/smollm2-135m] [--original]
 
-Every side scores the same rows (one instruction, messages of about 15 words, three labels) on a freshly loaded model.
-The bare loop makes one call a row and reads the labels among the 100 likeliest tokens: where one is not among them
-it has no answer. `LocalLlm` always tells the likelihood of every whole label. Rows per second depend on the machine and
-on what else it does; CPU seconds do so less.
+All sides score the same rows (one instruction, messages of about 15 words, three labels), each on its own copy of the
+model with the same settings and the instruction warm in its prefix cache. They take turns, round by round, on rows
+that none has seen. Printed are medians over the rounds.
+
+- ``every label``: the cheapest bare loop that tells every label's likelihood, in two calls a row at most.
+- ``one call``: the first of these calls alone. It lacks labels that are not among the 100 likeliest tokens.
+- ``LocalLlm``: ours, all rows of a round asked at once, as an evaluator does.
+
+Rows per second depend on the machine and on what else it does; CPU seconds do so less.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import math
 import resource
+import statistics
 import time
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
 
 import numpy as np
 
 from evo.model import Request
 from evo.settings import ModelSettings
 from fitness.gguf import fast_copy, known_model, locate
-from fitness.llamacpp import LocalOptions, load
+from fitness.llamacpp import LlamaCpp, LocalOptions, load
 from fitness.local import LocalLlm
 
 LABELS = ("complaint", "praise", "question")
@@ -39,19 +47,9 @@ WHAT = (
     "looked nothing like the picture and smelled of smoke when I opened it",
 )
 
-
-@dataclass(frozen=True, slots=True)
-class Timing:
-    """What scoring some rows took."""
-
-    rows: int
-    wall_s: float
-    cpu_s: float
-    unanswered: int = 0
-
-    def __str__(self) -> str:
-        text = f"{self.rows / self.wall_s:6.2f} rows/s  {self.cpu_s / self.rows:.3f} CPU-s/row"
-        return f"{text}  {self.unanswered} rows lack a label" if self.unanswered else text
+Found = dict[int, float]
+Side = Callable[[Sequence[str]], Awaitable[list[list[float]]]]
+"""From prompts to the log-likelihoods of the labels; one that was not told is -inf."""
 
 
 def prompts(instruction: str, count: int) -> list[str]:
@@ -61,49 +59,105 @@ def prompts(instruction: str, count: int) -> list[str]:
     return [f"{instruction}Message: {message}\nLabel:" for message in messages]
 
 
-def bare(settings: ModelSettings, texts: list[str]) -> Timing:
-    """Time one call a row, without any of ours but the loading."""
-    options, path = LocalOptions(**settings.options), locate(settings.name)
-    server = load(fast_copy(path) if options.fast and known_model(settings.name) else path, options, "bare")
+class Bare:
+    """A loop over xllamacpp, without any of ours but the loading. The labels are single tokens."""
 
-    def likeliest(text: str) -> set[str]:
-        reply = server.handle_completions({"prompt": text, "n_predict": 1, "n_probs": 100, "temperature": 0.0})
-        return {entry["token"] for entry in reply["choices"][0]["logprobs"]["content"][0]["top_logprobs"]}
+    def __init__(self, settings: ModelSettings, every_label: bool) -> None:
+        options, path = LocalOptions(**settings.options), locate(settings.name)
+        path = fast_copy(path) if options.fast and known_model(settings.name) else path
+        tokenizer = LlamaCpp(path, options)
+        self._labels = [token for label in LABELS for token in tokenizer.tokenize(f" {label}")]
+        tokenizer.close()
+        self._server, self._every_label = load(path, options, "bare"), every_label
+        self.computed = 0
 
-    likeliest(texts[0])
-    wall, cpu = time.perf_counter(), time.process_time()
-    found = [likeliest(text) for text in texts[1:]]
-    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    unanswered = sum(any(f" {label}" not in tokens for label in LABELS) for tokens in found)
-    return Timing(len(found), wall, cpu, unanswered)
+    async def __call__(self, texts: Sequence[str]) -> list[list[float]]:
+        """Score the rows one by one."""
+        return [self._row(text) for text in texts]
+
+    def _row(self, text: str) -> list[float]:
+        first, *others = self._labels
+        token = self._next(prompt=text, n_probs=100, temperature=0.0, logit_bias=[[first, 1000.0]])
+        found: Found = {entry["id"]: entry["logprob"] for entry in (*token["top_logprobs"], token)}
+        if self._every_label and any(label not in found for label in others):
+            biases = [[label, 100.0] for label in self._labels]
+            token = self._next(
+                prompt=text,
+                n_probs=len(biases),
+                post_sampling_probs=True,
+                samplers=["top_k", "temperature"],
+                top_k=len(biases),
+                temperature=1.0,
+                logit_bias=biases,
+            )
+            shares = {entry["id"]: entry["prob"] for entry in token["top_probs"]}
+            found |= {label: found[first] + math.log(shares[label] / shares[first]) for label in others}
+        return [found.get(label, -math.inf) for label in self._labels]
+
+    def _next(self, **body: Any) -> dict[str, Any]:
+        reply = self._server.handle_completions({**body, "n_predict": 1, "cache_prompt": True})
+        self.computed += reply["timings"]["prompt_n"]
+        token: dict[str, Any] = reply["choices"][0]["logprobs"]["content"][0]
+        return token
 
 
-async def ours(settings: ModelSettings, texts: list[str]) -> Timing:
-    """Time `LocalLlm` on the same rows, all asked at once, as an evaluator does."""
-    llm = LocalLlm(settings)
-    await llm.complete(Request.user(texts[0], choices=LABELS))
-    wall, cpu = time.perf_counter(), time.process_time()
-    await asyncio.gather(*(llm.complete(Request.user(text, choices=LABELS)) for text in texts[1:]))
-    timing = Timing(len(texts) - 1, time.perf_counter() - wall, time.process_time() - cpu)
+def ours(llm: LocalLlm) -> Side:
+    """Return `LocalLlm` as a side."""
+
+    async def score(texts: Sequence[str]) -> list[list[float]]:
+        rows = await asyncio.gather(*(llm.complete(Request.user(text, choices=LABELS)) for text in texts))
+        return [list(row.logprobs) for row in rows]
+
+    return score
+
+
+async def compare(name: str, sides: dict[str, Side], rounds: int, rows: int) -> None:
+    """Let the sides take turns and print what each took."""
+    warm, *texts = prompts(INSTRUCTIONS[name], rounds * rows + 1)
+    cpu: dict[str, list[float]] = {side: [] for side in sides}
+    wall = dict.fromkeys(sides, 0.0)
+    found: dict[str, list[list[float]]] = {side: [] for side in sides}
+    for score in sides.values():
+        await score([warm])
+    for number in range(rounds):
+        for side in list(sides)[:: 1 if number % 2 else -1]:
+            started, used = time.perf_counter(), time.process_time()
+            found[side] += await sides[side](texts[number * rows : (number + 1) * rows])
+            cpu[side].append((time.process_time() - used) / rows)
+            wall[side] += time.perf_counter() - started
+    for side, took in cpu.items():
+        ratio = statistics.median(one / other for one, other in zip(took, cpu["every label"], strict=True))
+        lacking = sum(-math.inf in row for row in found[side])
+        print(
+            f"{name:17} {side:12} {statistics.median(took):.4f} CPU-s/row  {ratio:.2f} x every label  "
+            f"{rounds * rows / wall[side]:5.2f} rows/s  {lacking} of {len(texts)} rows lack a label"
+        )
+    difference = np.max(np.abs(np.array(found["LocalLlm"]) - np.array(found["every label"])))
+    print(f"{name:17} largest difference between LocalLlm and every label: {difference:.1e} nats")
+
+
+async def run(settings: ModelSettings, rounds: int, rows: int) -> None:
+    """Compare the sides on every instruction."""
+    llm, every, one = LocalLlm(settings), Bare(settings, every_label=True), Bare(settings, every_label=False)
+    for name in INSTRUCTIONS:
+        every.computed = one.computed = 0
+        await compare(name, {"every label": every, "one call": one, "LocalLlm": ours(llm)}, rounds, rows)
+        asked = rounds * rows + 1
+        print(f"{name:17} tokens computed a row: {every.computed / asked:.1f} and {one.computed / asked:.1f}")
     await llm.aclose()
-    return timing
 
 
 def main() -> None:
     """Print the comparison."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rows", type=int, default=40)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rows", type=int, default=6)
     parser.add_argument("--model", default="local/smollm2-135m")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--original", action="store_true", help="use the 4-bit weights as they are in the file")
     arguments = parser.parse_args()
     options = {"threads": arguments.threads, "fast": not arguments.original}
-    settings = ModelSettings(name=arguments.model, options=options)
-    for name, instruction in INSTRUCTIONS.items():
-        texts = prompts(instruction, arguments.rows + 1)
-        one, other = bare(settings, texts), asyncio.run(ours(settings, texts))
-        print(f"{name:17} bare loop  {one}")
-        print(f"{name:17} LocalLlm   {other}  {other.cpu_s / one.cpu_s:.2f} x the CPU time")
+    asyncio.run(run(ModelSettings(name=arguments.model, options=options), arguments.rounds, arguments.rows))
     print(f"peak memory: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB")
 
 

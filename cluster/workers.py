@@ -12,9 +12,9 @@ from cluster.jobs import Job
 from cluster.ports import BrokerPort
 from evo.accounting import Accounted, Slots
 from evo.errors import ConfigError, EvoError, LlmError
-from evo.model import Completion, Evaluation, Request
+from evo.model import Completion, Evaluation
 from evo.plugins import build_model, resolve
-from evo.ports import Evaluator, Llm, Price, Task
+from evo.ports import Evaluator, Llm, Task
 from evo.settings import ModelSettings
 
 AHEAD = 2
@@ -86,7 +86,7 @@ class FitnessWorker:
         await self._broker.finish(self._number, job.number, result)
 
     async def _result(self, job: Job) -> Evaluation | Completion:
-        llm = _Counted(self._accounted(job), lambda: self._one_done(job))
+        llm = self._accounted(job)
         if job.prompt is None:
             assert job.request is not None
             return await llm.complete(job.request)
@@ -104,33 +104,12 @@ class FitnessWorker:
         if job.model not in self._models:
             self._models[job.model] = build_model(settings)
         inner = self._models[job.model]
-        return Accounted(inner, self._ledger, self._slots, job.purpose, job.individual, settings.attempts)
-
-
-@dataclass(frozen=True, slots=True)
-class _Counted:
-    """Says when a call has ended, so that the worker knows when it has room."""
-
-    inner: Llm
-    done: Callable[[], None]
-
-    @property
-    def identity(self) -> str:
-        return self.inner.identity
-
-    @property
-    def can_choose(self) -> bool:
-        return self.inner.can_choose
-
-    @property
-    def price(self) -> Price | None:
-        return self.inner.price
-
-    async def aclose(self) -> None:
-        """Nothing of its own to close."""
-
-    async def complete(self, request: Request) -> Completion:
-        try:
-            return await self.inner.complete(request)
-        finally:
-            self.done()
+        return Accounted(
+            inner,
+            self._ledger,
+            self._slots,
+            job.purpose,
+            job.individual,
+            settings.attempts,
+            lambda: self._one_done(job),
+        )

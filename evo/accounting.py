@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -69,6 +70,7 @@ class Accounted:
         purpose: ``task``, ``operator`` or ``judge``, for the log.
         individual: The individual the call is for.
         attempts: How often one call is sent at most.
+        done: Called when a call has ended, well or not.
     """
 
     inner: Llm
@@ -77,6 +79,7 @@ class Accounted:
     purpose: str
     individual: int | None = None
     attempts: int = 5
+    done: Callable[[], None] = lambda: None
 
     @property
     def identity(self) -> str:
@@ -100,9 +103,12 @@ class Accounted:
     async def complete(self, request: Request) -> Completion:
         """Return the answer, from the log where it is known. Raises LlmError, BudgetExhausted or Interrupted."""
         admission = admission_of(request, self.identity, self.price)
-        async with self.slots.queue:
-            known = await self.ledger.admit(admission)
-            return known or await self._sent(request, admission)
+        try:
+            async with self.slots.queue:
+                known = await self.ledger.admit(admission)
+                return known or await self._sent(request, admission)
+        finally:
+            self.done()
 
     async def _sent(self, request: Request, admission: Admission) -> Completion:
         sending = _Sending()

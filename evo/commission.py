@@ -48,7 +48,8 @@ class Commission:
 
 def load_task(settings: RunSettings, base: Path) -> Task:
     """Return the settings' task. Raises ConfigError when its data cannot be used."""
-    task: Task = resolve("evo.tasks", "rows")(settings.task, settings.prompts, settings.seed, base)
+    load = resolve("evo.tasks", "rows")
+    task: Task = load(settings.task, settings.prompts, settings.seed, base, settings.evolve)
     return task
 
 

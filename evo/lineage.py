@@ -101,7 +101,7 @@ class Lineage:
         for one in individuals:
             fitness = one.fitness if one.ok else None
             about = {"operator": one.operator, "generation": one.generation, "island": one.island, "fitness": fitness}
-            graph.add_node(one.number, **about, text=dict(one.prompt.parts).get("instruction", ""))
+            graph.add_node(one.number, **about, text=one.prompt.text)
         for one in individuals:
             graph.add_edges_from((parent, one.number, {"role": role}) for parent, role in one.parents)
         return graph

@@ -27,7 +27,7 @@ from evo.schema import (
     now_us,
     prompt_row,
 )
-from evo.step import take
+from evo.step import part_of, take
 
 MIGRATION = "migration"
 
@@ -69,7 +69,10 @@ def _fill(ground: Ground[S], life: Life[S], running: int) -> list[int]:
         if not ask(ground, life, number):
             break
         step = life.pending[number]
-        detail = describe(step.operator) if isinstance(step, Proposal) else describe_evidence(step)
+        if isinstance(step, Proposal):
+            detail = describe(step.operator, part_of(ground, number, step))
+        else:
+            detail = describe_evidence(step)
         life.note("events", event_row(ground.island, "asked", number, detail))
         asked.append(number)
     return asked
@@ -135,8 +138,7 @@ def _note_evaluations(life: Life[S], step: int, individual: Individual, only: se
 async def _migrate(ground: Ground[S], life: Life[S], world: World) -> None:
     await _flush(ground, life, world)  # who is offered must be in the log before any copy of it
     for migrant in await world.exchange(ground.method.living(life.state), life.told):
-        texts = {individual.prompt.text for individual in ground.method.living(life.state)}
-        accepted = migrant.prompt.text not in texts
+        accepted = all(member.prompt != migrant.prompt for member in ground.method.living(life.state))
         copy = replace(
             migrant,
             number=individual_number(ground.island, life.sequence),
@@ -149,7 +151,7 @@ async def _migrate(ground: Ground[S], life: Life[S], world: World) -> None:
             "individual": migrant.number,
             "copy": copy.number if accepted else None,
             "accepted": accepted,
-            "reason": "" if accepted else "the same text lives here",
+            "reason": "" if accepted else "the same prompt lives here",
             "step": life.told,
             "received_at": now_us(),
         }

@@ -11,16 +11,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from evo.calls import Completion, Request, Score, digest
+from evo.prompt import EXAMPLES, INSTRUCTION, NO_PROMPT, STAGES, SYSTEM, Demo, Prompt, demos_of, with_demos
 
 __all__ = [
     "DROPPED",
+    "EXAMPLES",
     "FAILED",
     "INSTRUCTION",
     "NO_PROMPT",
     "OK",
+    "STAGES",
+    "SYSTEM",
     "Brief",
     "Budget",
     "Completion",
+    "Demo",
     "Evaluation",
     "Example",
     "Individual",
@@ -30,14 +35,15 @@ __all__ = [
     "Score",
     "best_of",
     "by_fitness",
+    "demos_of",
     "digest",
     "individual_number",
     "island_of",
     "sequence_of",
     "total_cost",
+    "with_demos",
 ]
 
-INSTRUCTION = "instruction"
 ISLAND_BITS = 40
 
 
@@ -54,49 +60,6 @@ def sequence_of(number: int) -> int:
 def island_of(number: int) -> int:
     """Return the island an individual was born on."""
     return number >> ISLAND_BITS
-
-
-@dataclass(frozen=True, slots=True)
-class Prompt:
-    """A prompt as named parts, in order; most have the single part ``instruction``."""
-
-    parts: tuple[tuple[str, str], ...]
-
-    @classmethod
-    def of(cls, text: str) -> Prompt:
-        """Return a prompt whose only part is the instruction ``text``."""
-        return cls(((INSTRUCTION, text),))
-
-    @property
-    def text(self) -> str:
-        """The instruction."""
-        return self.part(INSTRUCTION)
-
-    @property
-    def hash(self) -> str:
-        """32 hex digits that identify the content."""
-        return digest(self.parts)
-
-    def part(self, name: str) -> str:
-        """Return one part. Raises KeyError, naming the parts there are."""
-        for key, text in self.parts:
-            if key == name:
-                return text
-        raise KeyError(f"no part {name!r} in this prompt; it has {[key for key, _ in self.parts]}")
-
-    def with_text(self, text: str) -> Prompt:
-        """Return this prompt with another instruction."""
-        return self.with_part(INSTRUCTION, text)
-
-    def with_part(self, name: str, text: str) -> Prompt:
-        """Return this prompt with one part replaced, or added at the end."""
-        if any(key == name for key, _ in self.parts):
-            return Prompt(tuple((key, text if key == name else old) for key, old in self.parts))
-        return Prompt((*self.parts, (name, text)))
-
-
-NO_PROMPT = Prompt(())
-"""What a failed birth has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +87,8 @@ class Outcome:
     latency_s: float = 0.0
     call: str = ""
     """Key of the request whose reply was scored."""
+    reply: str = ""
+    """What the model wrote, all stages, shortened in the middle; empty where it is no more than the answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,7 +211,7 @@ def by_fitness(individual: Individual) -> tuple[float, int, int]:
     """Sort key, best first: higher fitness, then shorter prompt, then older; individuals without evidence last."""
     fitness = individual.fitness
     rank = math.inf if math.isnan(fitness) else -fitness
-    return (rank, len(individual.prompt.text), individual.number)
+    return (rank, individual.prompt.length, individual.number)
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,6 +224,10 @@ class Brief:
     dev: tuple[Example, ...] = ()
     labels: tuple[str, ...] = ()
     placeholders: frozenset[str] = frozenset()
+    evolve: tuple[str, ...] = (INSTRUCTION,)
+    """Parts that operators may change, one a birth; other parts of the seed prompts are locked."""
+    layout: str = "{prompt}\n\n{input}"
+    """How a prompt's instruction and a row's input make one message."""
 
     @property
     def practice(self) -> tuple[Example, ...]:

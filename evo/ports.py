@@ -69,13 +69,16 @@ class Operator(Protocol):
 class Proposal:
     """A birth a method asks for: an operator and its parents, each with a role (base, mate, donor1, best ...).
 
-    ``examples`` are the dev or train rows the newborn is scored on; None: racing decides; empty: it is born unscored.
+    ``examples`` are the dev or train rows the newborn is scored on; None: racing decides; empty: it is born unscored
+    and may be no prompt for the task at all, such as a mutation-prompt or a critique. ``part`` is the part of the
+    prompt the operator works on; None: one of ``Brief.evolve``, drawn.
     """
 
     operator: Operator
     parents: tuple[Individual, ...] = ()
     roles: tuple[str, ...] = ()
     examples: tuple[int, ...] | None = None
+    part: str | None = None
 
     def __post_init__(self) -> None:
         if len(self.parents) != len(self.roles):
@@ -204,7 +207,7 @@ class Task(Protocol):
         ...
 
     def check(self, prompt: Prompt) -> None:
-        """Raises OperatorError when the prompt is empty or lost a placeholder."""
+        """Raises OperatorError when the prompt is empty, lost a placeholder, or changed a locked part."""
         ...
 
 

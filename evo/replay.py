@@ -118,6 +118,7 @@ def outcome_of(row: Mapping[str, Any]) -> Outcome:
         cost_usd=row["cost_usd"],
         latency_s=row["latency_s"],
         call=row["call"],
+        reply=row["reply"],
     )
 
 

@@ -13,10 +13,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from evo.model import Evaluation, Individual, Outcome, Prompt, sequence_of
+from evo.model import INSTRUCTION, Evaluation, Individual, Outcome, Prompt, sequence_of
 from evo.ports import Evidence, Receipt
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 _WORD = pa.dictionary(pa.int32(), pa.string())
 _TIME = pa.timestamp("us", tz="UTC")
@@ -57,7 +57,7 @@ TABLES: dict[str, pa.Schema] = {
         ("measured_at", _TIME),
     ),
     "prompts": _schema(("hash", pa.string()), ("text", pa.large_string()), ("parts", pa.large_string())),
-    "edges": _schema(("child", pa.int64()), ("parent", pa.int64()), ("role", _WORD), ("place", pa.int8())),
+    "edges": _schema(("child", pa.int64()), ("parent", pa.int64()), ("role", _WORD), ("place", pa.int16())),
     "evaluations": _schema(
         ("individual", pa.int64()),
         ("step", pa.int64()),
@@ -72,6 +72,7 @@ TABLES: dict[str, pa.Schema] = {
         ("cost_usd", pa.float64()),
         ("latency_s", pa.float64()),
         ("call", pa.string()),
+        ("reply", pa.large_string()),
     ),
     "calls": _schema(
         ("key", pa.string()),
@@ -158,8 +159,7 @@ def _evidence(evaluation: Evaluation) -> dict[str, Any]:
 
 def prompt_row(prompt: Prompt) -> dict[str, Any]:
     """Return a prompt's row."""
-    text = dict(prompt.parts).get("instruction", "")
-    return {"hash": prompt.hash, "text": text, "parts": json.dumps(prompt.parts)}
+    return {"hash": prompt.hash, "text": prompt.text, "parts": json.dumps(prompt.parts)}
 
 
 def edge_rows(individual: Individual) -> list[dict[str, Any]]:
@@ -189,6 +189,7 @@ def evaluation_rows(
             "cost_usd": o.cost_usd,
             "latency_s": o.latency_s,
             "call": o.call,
+            "reply": o.reply,
         }
         for o in outcomes
     ]
@@ -221,11 +222,14 @@ def event_row(island: int, kind: str, individual: int | None = None, detail: str
     return {"island": island, "kind": kind, "individual": individual, "detail": detail, "at": now_us()}
 
 
-def describe(operator: Any) -> str:
-    """Return an operator's arguments as JSON. Fields left out of its ``repr`` (data rows, say) are not recorded."""
-    if not is_dataclass(operator):
-        return "{}"
-    arguments = {f.name: getattr(operator, f.name) for f in fields(operator) if f.repr}
+def describe(operator: Any, part: str = INSTRUCTION) -> str:
+    """Return an operator's arguments as JSON, and the part it works on where that is not the instruction.
+
+    Fields left out of its ``repr`` (data rows, say) are not recorded.
+    """
+    arguments: dict[str, Any] = {} if part == INSTRUCTION else {"part": part}
+    if is_dataclass(operator):
+        arguments |= {f.name: getattr(operator, f.name) for f in fields(operator) if f.repr}
     return json.dumps(arguments, default=str, ensure_ascii=False)
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from evo.model import Budget
+from evo.model import EXAMPLES, INSTRUCTION, Budget, Prompt
+
+PART = r"[a-z][a-z0-9-]{0,31}"
+"""Names of parts that a user may give."""
 
 
 class Settings(BaseModel):
@@ -170,8 +174,10 @@ class RunSettings(Settings):
     """A whole run: the YAML file."""
 
     task: TaskSettings
-    prompts: tuple[str, ...] = ()
-    """Seed prompts."""
+    prompts: tuple[str | dict[str, str], ...] = ()
+    """Seed prompts: a text, or named parts such as ``{system: ..., instruction: ...}``."""
+    evolve: tuple[str, ...] = (INSTRUCTION,)
+    """Parts of the prompts that operators may change, one a birth; all others are locked."""
     model: ModelSettings = Field(default_factory=lambda: ModelSettings(name="local/smollm2-135m"))
     operator_model: ModelSettings | None = None
     method: NamedSettings = Field(default_factory=lambda: NamedSettings(name="steady-state"))
@@ -203,13 +209,28 @@ class RunSettings(Settings):
             raise ValueError("expected at least one island")
         return value
 
+    @field_validator("prompts", mode="before")
+    @classmethod
+    def _prompts_form(cls, value: Any) -> Any:
+        for number, prompt in enumerate(value if isinstance(value, list | tuple) else (), 1):
+            texts = list(prompt.values()) if isinstance(prompt, Mapping) else [prompt]
+            if not all(isinstance(text, str) for text in texts):
+                raise ValueError(f"expected a text or named parts with texts, got {prompt!r} as seed prompt {number}")
+        return value
+
     @field_validator("prompts")
     @classmethod
-    def _prompts_have_text(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if any(not prompt.strip() for prompt in value):
-            raise ValueError("a seed prompt is empty; remove it or give it text")
-        if any("\ud800" <= character <= "\udfff" for prompt in value for character in prompt):
-            raise ValueError("a seed prompt holds half a surrogate pair, which UTF-8 cannot; write the whole character")
+    def _prompts_have_text(cls, value: tuple[str | dict[str, str], ...]) -> tuple[str | dict[str, str], ...]:
+        for number, prompt in enumerate(map(Prompt.of, value), 1):
+            if flaw := _flaw(prompt):
+                raise ValueError(f"seed prompt {number}: {flaw}")
+        return tuple({Prompt.of(prompt).parts: prompt for prompt in value}.values())
+
+    @field_validator("evolve")
+    @classmethod
+    def _something_evolves(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not value or any(name == EXAMPLES or not re.fullmatch(PART, name) for name in value):
+            raise ValueError(f"expected names of parts with text, such as [instruction], got {list(value)}")
         return tuple(dict.fromkeys(value))
 
     @property
@@ -231,6 +252,21 @@ class RunSettings(Settings):
         if not isinstance(islands, int):
             islands = tuple(_placed(island, base) for island in islands)
         return _placed(self, base).model_copy(update={"islands": islands})
+
+
+def _flaw(prompt: Prompt) -> str:
+    """Return what is wrong with a seed prompt, and the mend; nothing where it can be used."""
+    texts = [text for _, text in prompt.parts]
+    if any(not text.strip() for text in texts):
+        return "it or one of its parts is empty; remove it or give it text"
+    if any("\ud800" <= character <= "\udfff" for text in texts for character in text):
+        return "it holds half a surrogate pair, which UTF-8 cannot; write the whole character"
+    for name, _ in prompt.parts:
+        if not re.fullmatch(PART, name):
+            return f"expected parts named like `system` or `stage-2`, got {name!r}; rename it"
+    if INSTRUCTION not in dict(prompt.parts):
+        return f"expected a part `instruction`, got {list(dict(prompt.parts))}; add one"
+    return ""
 
 
 Owner = TypeVar("Owner", RunSettings, IslandSettings)

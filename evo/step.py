@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from evo.errors import LlmError, OperatorError
 from evo.life import Ground, Life, S, World
-from evo.model import DROPPED, FAILED, NO_PROMPT, Evaluation, Individual, Prompt, sequence_of
+from evo.model import DROPPED, FAILED, INSTRUCTION, NO_PROMPT, Evaluation, Individual, Prompt, sequence_of
 from evo.ports import Evidence, Proposal
 from evo.randomness import child_rng
 
@@ -46,16 +46,30 @@ async def _breed(ground: Ground[S], world: World, number: int, proposal: Proposa
     """Return the child and what went wrong on the way to it."""
     reasons: list[str] = []
     llm = world.llm(number)
+    part = part_of(ground, number, proposal)
+    parents = [replace(parent, prompt=parent.prompt.focused(part)) for parent in proposal.parents]
     for attempt in range(TRIES):
         rng = child_rng(ground.seed, "operator", ground.island, sequence_of(number), attempt)
         try:
-            prompt = await proposal.operator(proposal.parents, llm, rng)
-            ground.task.check(prompt)
+            prompt = (await proposal.operator(parents, llm, rng)).focused(INSTRUCTION)
+            if proposal.examples != ():
+                ground.task.check(prompt)
         except (OperatorError, LlmError) as error:
             reasons.append(str(error))
         else:
             return prompt, _told(reasons)
     return None, _told(reasons)
+
+
+def part_of(ground: Ground[S], number: int, proposal: Proposal) -> str:
+    """Return the part of the prompt a birth's operator works on."""
+    if proposal.part is not None:
+        return proposal.part
+    parts = ground.task.brief.evolve
+    if len(parts) == 1:
+        return parts[0]
+    rng = child_rng(ground.seed, "part", ground.island, sequence_of(number))
+    return parts[int(rng.integers(len(parts)))]
 
 
 def _told(reasons: Sequence[str]) -> str:

@@ -8,12 +8,14 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from evo.errors import BudgetExhausted, ConfigError, Interrupted, LlmError
-from evo.model import Completion, Evaluation, Example, Outcome, Prompt
+from evo.model import Completion, Evaluation, Example, Outcome, Prompt, total_cost
 from evo.ports import Llm
 from fitness.scorers import Choice
 from fitness.tasks import RowTask
 
 T = TypeVar("T")
+REPLY_CHARS = 2000
+"""Longest reply kept with an outcome, for operators to read; the log of calls has all of it."""
 
 Choices = tuple[str, ...]
 Priors = Mapping[Choices, tuple[float, ...] | LlmError]
@@ -57,40 +59,54 @@ class RowEvaluator:
         prior = priors.get(example.choices)
         if isinstance(prior, LlmError):
             return Outcome(example.number, None, error=f"prior: {prior}")
-        request = self.task.request(
-            prompt,
-            example.number,
-            temperature=self.temperature,
-            max_tokens=self.max_tokens,
-            choose=self._chooses(example),
-        )
-        call = request.key(identity)
-        try:
-            completion = await self.llm.complete(request)
-        except LlmError as error:
-            if error.fatal:
-                raise
-            return Outcome(example.number, None, error=str(error), call=call)
-        return await self._scored(_above(completion, prior), example, call)
+        replies: list[Completion] = []
+        call = ""
+        for stage in range(self.task.stages(prompt)):
+            last = stage + 1 == self.task.stages(prompt)
+            request = self.task.request(
+                prompt,
+                example.number,
+                temperature=self.temperature,
+                max_tokens=self.max_tokens,
+                choose=last and self._chooses(example),
+                replies=[reply.text for reply in replies],
+            )
+            call = request.key(identity)
+            try:
+                replies.append(await self.llm.complete(request))
+            except LlmError as error:
+                if error.fatal:
+                    raise
+                return Outcome(example.number, None, error=str(error), call=call)
+        return await self._scored(replies, prior, example, call)
 
-    async def _scored(self, completion: Completion, example: Example, call: str) -> Outcome:
+    async def _scored(
+        self, replies: Sequence[Completion], prior: tuple[float, ...] | None, example: Example, call: str
+    ) -> Outcome:
         outcome = Outcome(
             example.number,
             None,
-            tokens=completion.tokens,
-            cost_usd=completion.cost_usd,
-            latency_s=completion.latency_s,
+            tokens=sum(reply.tokens for reply in replies),
+            cost_usd=total_cost(reply.cost_usd for reply in replies),
+            latency_s=sum(reply.latency_s for reply in replies),
             call=call,
         )
         try:
-            score = await self.task.scorer(completion, example)
+            score = await self.task.scorer(_above(replies[-1], prior), example)
         except (BudgetExhausted, Interrupted):
             raise
         except Exception as error:  # scorers are the user's code: a crash is this row's, not the run's
             if isinstance(error, LlmError) and error.fatal:
                 raise
             return replace(outcome, error=f"scorer: {type(error).__name__}: {error}")
-        return replace(outcome, score=score.value, answer=score.answer, reason=score.reason, parsed=score.parsed)
+        return replace(
+            outcome,
+            score=score.value,
+            answer=score.answer,
+            reason=score.reason,
+            parsed=score.parsed,
+            reply=_kept(replies, score.answer),
+        )
 
     async def _priors(self, prompt: Prompt, examples: Sequence[Example]) -> Priors:
         scorer = self.task.scorer
@@ -139,3 +155,10 @@ def _above(completion: Completion, prior: tuple[float, ...] | None) -> Completio
         return completion
     above = tuple(value - base for value, base in zip(completion.logprobs, prior, strict=True))
     return replace(completion, logprobs=above)
+
+
+def _kept(replies: Sequence[Completion], answer: str) -> str:
+    """Return what the model wrote, unless it is no more than the answer read in it."""
+    text = "\n".join(reply.text.strip() for reply in replies)
+    half = REPLY_CHARS // 2
+    return "" if text == answer else text if len(text) <= REPLY_CHARS else f"{text[:half]} ... {text[-half:]}"

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from evo.errors import ConfigError
+from evo.model import INSTRUCTION
 from evo.plugins import unknown
 from evo.ports import Scorer
 from evo.settings import TaskSettings
@@ -167,5 +168,5 @@ def _check_hidden(place: str, text: str, target: set[str]) -> None:
 
 
 def _check_layout(layout: str) -> None:
-    if placeholders(layout, {PROMPT, INPUT}) != {PROMPT, INPUT}:
+    if INPUT not in placeholders(layout, {INPUT}) or not placeholders(layout, {PROMPT, INSTRUCTION}):
         raise ConfigError(f"task.layout: expected both {{prompt}} and {{input}} in it, got {layout!r}; add what lacks")

@@ -1,7 +1,7 @@
 """The likelihood of whole choices as the continuation of a prompt, read from an in-process model.
 
-The choices' tokens make a tree; every inner node is one call for the likelihoods of its branches, with what came
-before found in the prefix cache. Every number is a share of the whole vocabulary, never of the listed tokens.
+The choices' tokens make a tree; every inner node is one call, or two where several of its branches are unlikely, with
+what came before found in the prefix cache. Every number is a share of the whole vocabulary, never of the listed tokens.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from typing import Any
 from evo.errors import LlmError
 from fitness.llamacpp import LlamaCpp
 
+_LIKELIEST = 100
+"""Tokens whose likelihoods every reply tells: as many as cost less than a 20th of another call."""
 _FORCE = 1000.0
 _LIFT = 100.0
 _LEAST = 1e-30
@@ -64,31 +66,33 @@ class ChoiceReader:
     def _branches(self, prompt: list[str | int], tokens: Sequence[int]) -> tuple[dict[int, float], int]:
         """Return the log-likelihood of each token as the next one, and the prompt's number of tokens.
 
-        One is measured against the whole vocabulary, the others, in one more call, against that one.
+        The first call tells the first token's and those of all that are among the likeliest of the vocabulary. Where
+        several are not, one more call compares them with the first.
         """
         anchor, *others = tokens
-        known, count = self._likelihood(prompt, anchor)
-        found = {anchor: known}
-        if len(others) > 1:
-            found |= {token: known + odds for token, odds in self._odds(prompt, anchor, others).items()}
-        for token in others:
+        found, count = self._likelihoods(prompt, anchor, _LIKELIEST if others else 1)
+        missing = [token for token in others if token not in found]
+        if len(missing) > 1:
+            found |= {token: found[anchor] + odds for token, odds in self._odds(prompt, anchor, missing).items()}
+        for token in missing:
             if token not in found:
-                found[token], _ = self._likelihood(prompt, token)
+                found |= self._likelihoods(prompt, token, 1)[0]
         return found, count
 
-    def _likelihood(self, prompt: list[str | int], token: int) -> tuple[float, int]:
-        """Return a token's log-likelihood and the prompt's number of tokens.
+    def _likelihoods(self, prompt: list[str | int], token: int, likeliest: int) -> tuple[dict[int, float], int]:
+        """Return the log-likelihood of a token and of the likeliest ones, and the prompt's number of tokens.
 
         A reply tells the sampled token's share of the vocabulary, however small; a bias that makes it the sampled one
         changes no share.
         """
         reply = self._model.complete(
-            prompt=prompt, n_predict=1, n_probs=1, temperature=0.0, logit_bias=[[token, _FORCE]]
+            prompt=prompt, n_predict=1, n_probs=likeliest, temperature=0.0, logit_bias=[[token, _FORCE]]
         )
         sampled = _first_token(reply)
         if sampled["id"] != token:
             raise LlmError(f"expected the likelihood of token {token}, but the model answered {sampled['id']}")
-        return float(sampled["logprob"]), int(reply["usage"]["prompt_tokens"])
+        found = {int(entry["id"]): float(entry["logprob"]) for entry in (*sampled["top_logprobs"], sampled)}
+        return found, int(reply["usage"]["prompt_tokens"])
 
     def _odds(self, prompt: list[str | int], anchor: int, tokens: Sequence[int]) -> dict[int, float]:
         """Return the log-odds of tokens against the anchor, read with all of them lifted above the vocabulary.
@@ -101,7 +105,8 @@ class ChoiceReader:
             n_predict=1,
             n_probs=len(lifted),
             post_sampling_probs=True,
-            samplers=["temperature"],
+            samplers=["top_k", "temperature"],
+            top_k=len(lifted),
             temperature=1.0,
             seed=0,
             logit_bias=[[token, _LIFT] for token in lifted],

@@ -27,7 +27,8 @@ class LocalLlm:
 
     A request with choices is continued as plain text, without the chat template, since that is where a small
     model's signal is; text is asked for through the template. ``options: {chat: true}`` or ``false`` overrides
-    both. Equal requests get equal answers, whatever was asked before, also where no seed is given.
+    both. Equal requests get equal answers, whatever was asked before, also where no seed is given; only likelihoods
+    from K-quantised files need ``options: {prefix_cache: false}`` for it (see `fitness.llamacpp`).
 
     The model file is found on construction (a known one downloaded, which blocks) and loaded with the first call.
     Raises ConfigError for a missing file, an unknown option, or where xllamacpp is not installed.
@@ -116,8 +117,13 @@ class _Session:
 
 
 def _sampling(request: Request, options: LocalOptions) -> dict[str, Any]:
-    """Return the sampling parameters; where there is no seed the replicate is it, so equal requests stay equal."""
+    """Return the sampling parameters of a text that depends on nothing but the request.
+
+    Where there is no seed the replicate is it. A computed beginning is not used again: with some weights it would
+    round differently, and one other token makes another text.
+    """
     return {
+        "cache_prompt": False,
         "temperature": request.temperature,
         "max_tokens": request.max_tokens,
         "seed": (request.replicate if request.seed is None else request.seed) % 2**32,

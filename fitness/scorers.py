@@ -1,6 +1,7 @@
 """Scorers: read a model's reply and compare it with the target. Small factories, recorded by name and arguments.
 
-A reply in which no answer can be read scores 0 with ``parsed=False``: an outcome of its own, never a class.
+A reply in which no answer can be read scores 0 with ``parsed=False``: an outcome of its own, never a class. The reason
+of a miss says what was expected and what came: operators that learn from mistakes show it to their model.
 """
 
 from __future__ import annotations
@@ -26,6 +27,9 @@ from fitness.reading import has_words, label_in, number_in, tidy
 By = Literal["auto", "likelihood", "text"]
 Normalise = Literal["none", "length", "prior"]
 
+QUOTED_CHARS = 200
+"""A reason quotes at most this much of a target or an answer: there is one for each row that was missed."""
+
 REPLY_CHARS = 10_000
 """A regular expression of the user's sees at most this much of a reply: some take quadratic time."""
 
@@ -45,10 +49,10 @@ class Exact:
         """Return 1 or 0; an empty reply is unparsed."""
         answer = self._read(completion.text)
         if not answer:
-            return _unparsed("nothing", completion.text)
+            return _unparsed("nothing", completion.text, example)
         expected = self._read(example.target)
         same = answer.casefold() == expected.casefold() if self.ignore_case else answer == expected
-        return Score(float(same), answer)
+        return _compared(same, answer, example)
 
     def _read(self, text: str) -> str:
         return tidy(text) if self.strip_punctuation else " ".join(text.split())
@@ -90,8 +94,9 @@ class Choice:
             answer = label_in(completion.text, example.choices)
             doubt = ""
         if answer is None:
-            return Score(0.0, reason=doubt, parsed=False) if doubt else _unparsed("no single label", completion.text)
-        return Score(float(answer == example.target), answer)
+            missed = Score(0.0, reason=f"expected {_quoted(example.target)}, but {doubt}", parsed=False)
+            return missed if doubt else _unparsed("no single label", completion.text, example)
+        return _compared(answer == example.target, answer, example)
 
     def _values(self, completion: Completion, example: Example) -> tuple[float, ...]:
         per_token = self.normalise == "length"
@@ -126,9 +131,9 @@ class Numeric:
         if expected is None:
             raise ValueError(f"the target {example.target[:40]!r} holds no number; use another scorer")
         if found is None:
-            return _unparsed("no number", completion.text)
+            return _unparsed("no number", completion.text, example)
         near = abs(found - expected) <= self.tolerance * max(1.0, abs(expected))
-        return Score(float(near), f"{found:.12g}")
+        return _compared(near, f"{found:.12g}", example)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,9 +146,10 @@ class Contains:
     async def __call__(self, completion: Completion, example: Example) -> Score:
         """Return 1 or 0; an empty reply is unparsed."""
         if not completion.text.strip():
-            return _unparsed("nothing", completion.text)
-        held = has_words(completion.text, example.target, self.ignore_case)
-        return Score(float(held), example.target if held else "")
+            return _unparsed("nothing", completion.text, example)
+        if has_words(completion.text, example.target, self.ignore_case):
+            return Score(1.0, example.target)
+        return Score(0.0, reason=f"expected a reply that contains {_quoted(example.target)}, but it does not")
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,13 +176,14 @@ class Regex:
         compiled = self._compiled()
         match = compiled.search(completion.text[:REPLY_CHARS])
         if not compiled.groups:
-            return Score(float(match is not None), match[0] if match else "")
+            missed = Score(0.0, reason=f"expected a reply that matches {_quoted(self.pattern)}, but it does not")
+            return Score(1.0, match[0]) if match else missed
         answer = (match[1] or "").strip() if match else ""
         if not answer:
-            return _unparsed("no match", completion.text)
+            return _unparsed(f"no match of {_quoted(self.pattern)}", completion.text, example)
         expected = example.target.strip()
         same = answer.casefold() == expected.casefold() if self.ignore_case else answer == expected
-        return Score(float(same), answer)
+        return _compared(same, answer, example)
 
     def _compiled(self) -> re.Pattern[str]:
         return re.compile(self.pattern, re.IGNORECASE if self.ignore_case else 0)
@@ -262,5 +269,17 @@ def _likeliest(values: tuple[float, ...], choices: tuple[str, ...]) -> str | Non
     return choices[values.index(best)]
 
 
-def _unparsed(missing: str, text: str) -> Score:
-    return Score(0.0, reason=f"{missing} in the reply {' '.join(text[:400].split())[:80]!r}", parsed=False)
+def _compared(same: bool, answer: str, example: Example) -> Score:
+    """Return 1, or 0 with what was expected and what came."""
+    if same:
+        return Score(1.0, answer)
+    return Score(0.0, answer, f"expected {_quoted(example.target)}, got {_quoted(answer)}")
+
+
+def _unparsed(missing: str, text: str, example: Example) -> Score:
+    got = f"{missing} in the reply {' '.join(text[:400].split())[:80]!r}"
+    return Score(0.0, reason=f"expected {_quoted(example.target)}, got {got}", parsed=False)
+
+
+def _quoted(text: str) -> str:
+    return repr(text if len(text) <= QUOTED_CHARS else f"{text[:QUOTED_CHARS]} ...")

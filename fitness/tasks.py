@@ -7,13 +7,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from evo.errors import ConfigError, OperatorError
-from evo.model import Brief, Example, Prompt, Request, digest
+from evo.model import EXAMPLES, INSTRUCTION, STAGES, Brief, Example, Prompt, Request, demos_of, digest
 from evo.ports import Scorer
 from evo.randomness import child_rng
 from evo.settings import DataSettings, TaskSettings
 from fitness.datasets import Rows, read_rows
 from fitness.examples import Draft, Plan, draft_rows, make_plan, with_labels
-from fitness.layout import INPUT, PROMPT, braced, fill, near_misses, placeholders
+from fitness.layout import INPUT, braced, near_misses, placeholders
+from fitness.rendering import Frame, messages, stages
 from fitness.scorers import make_scorer
 from fitness.splits import DEV, SPLITS, TEST, TRAIN, Splits, separate, split_rows, stratified_order
 
@@ -36,7 +37,9 @@ class RowTask:
     order: Mapping[str, tuple[int, ...]]
     scorer: Scorer
     brief: Brief
-    layout: str
+    frame: Frame
+    locked: Mapping[str, frozenset[str | None]]
+    """Texts a part may have that no operator may touch: those of the seed prompts."""
     notes: tuple[str, ...] = ()
     fingerprint: str = ""
 
@@ -52,38 +55,64 @@ class RowTask:
             raise ValueError(f"expected a split among {', '.join(SPLITS)}, got {split!r}; name one of them")
         return self.order[split]
 
-    def request(self, prompt: Prompt, number: int, *, temperature: float, max_tokens: int, choose: bool) -> Request:
-        """Return the call that shows one example under a prompt; with ``choose`` it asks for likelihoods."""
+    def request(
+        self,
+        prompt: Prompt,
+        number: int,
+        *,
+        temperature: float,
+        max_tokens: int,
+        choose: bool,
+        replies: Sequence[str] = (),
+    ) -> Request:
+        """Return the call that shows one example under a prompt, after the ``replies`` to its stages so far.
+
+        With ``choose`` it asks for likelihoods.
+        """
         example = self.example(number)
-        message = self._message(prompt, example.inputs)
+        shown = messages(self.frame, prompt, example.inputs, replies)
         if choose:
-            return Request.user(message, choices=example.choices, max_tokens=1)
-        return Request.user(message, temperature=temperature, max_tokens=max_tokens)
+            return Request(shown, choices=example.choices, max_tokens=1)
+        return Request(shown, temperature=temperature, max_tokens=max_tokens)
 
     def blank_request(self, prompt: Prompt, choices: tuple[str, ...]) -> Request:
         """Return the call that asks how likely each choice is without any input."""
-        message = self._message(prompt, dict.fromkeys(self.brief.placeholders or {INPUT}, BLANK))
-        return Request.user(message, choices=choices, max_tokens=1)
+        inputs = dict.fromkeys(self.brief.placeholders or {INPUT}, BLANK)
+        shown = messages(self.frame, prompt, inputs, [BLANK] * len(stages(prompt)))
+        return Request(shown, choices=choices, max_tokens=1)
+
+    def stages(self, prompt: Prompt) -> int:
+        """Return how many calls one example takes under a prompt, a prior left out."""
+        return 1 + len(stages(prompt))
 
     def check(self, prompt: Prompt) -> None:
-        """Raise OperatorError when the prompt is empty, lost a placeholder or is longer than 8000 characters."""
-        text = dict(prompt.parts).get("instruction", "")
-        if not text.strip():
+        """Raise OperatorError when the prompt is empty or too long, lost a placeholder, or changed a locked part."""
+        if not dict(prompt.parts).get(INSTRUCTION, "").strip():
             raise OperatorError("expected a prompt with text, got an empty one; ask the operator again")
-        if len(text) > MAX_PROMPT_CHARS:
-            raise OperatorError(f"expected at most {MAX_PROMPT_CHARS} characters, got {len(text)}; shorten the prompt")
+        if prompt.length > MAX_PROMPT_CHARS:
+            raise OperatorError(
+                f"expected at most {MAX_PROMPT_CHARS} characters, got {prompt.length}; shorten the prompt"
+            )
+        text = "\n".join(text for _, text in prompt.shown)
         lost = self.brief.placeholders - placeholders(text, self.brief.placeholders)
         if lost:
             raise OperatorError(f"expected the placeholders of the seed prompts, but {braced(lost)} is lost; keep it")
+        self._check_locked(prompt)
 
-    def _message(self, prompt: Prompt, inputs: Mapping[str, str]) -> str:
-        own = self.brief.placeholders
-        if own:
-            return fill(prompt.text, {name: inputs[name] for name in sorted(own)})
-        return fill(self.layout, {PROMPT: prompt.text, INPUT: inputs[INPUT]})
+    def _check_locked(self, prompt: Prompt) -> None:
+        parts = dict(prompt.parts)
+        for name, texts in self.locked.items():
+            if parts.get(name) not in texts:
+                raise OperatorError(f"expected part {name!r} as a seed prompt has it: it is locked; leave it as it is")
 
 
-def load_task(settings: TaskSettings, prompts: tuple[str, ...], seed: int, folder: Path = Path()) -> RowTask:
+def load_task(
+    settings: TaskSettings,
+    prompts: Sequence[str | Mapping[str, str]],
+    seed: int,
+    folder: Path = Path(),
+    evolve: tuple[str, ...] = (INSTRUCTION,),
+) -> RowTask:
     """Return the task of these settings; paths and the scorer's module are looked for in ``folder``.
 
     Raises ConfigError when data, columns, labels, scorer or seed prompts do not fit together, or fewer than 2 dev
@@ -92,16 +121,20 @@ def load_task(settings: TaskSettings, prompts: tuple[str, ...], seed: int, folde
     scorer = make_scorer(settings.scorer, folder)
     tables = _tables(settings.data, folder)
     columns = tuple(dict.fromkeys(column for table in tables.values() for column in table.columns))
-    plan = make_plan(settings, prompts, columns)
+    seeds = tuple(map(Prompt.of, prompts))
+    texts = ["\n".join(text for _, text in seed.shown) for seed in seeds]
+    plan = make_plan(settings, texts, columns)
     drafts, given, notes = _drafts(tables, plan, scorer)
     drafts, labels, respelled = with_labels(drafts, plan, scorer)
     splits = _splits(drafts, given, settings, seed)
     rows, order = _numbered(drafts, splits, seed)
     train, dev = (tuple(_shown(rows[number], plan) for number in order[split]) for split in (TRAIN, DEV))
-    brief = Brief(settings.description, tuple(map(Prompt.of, prompts)), train, dev, labels, plan.placeholders)
-    notes += [*filter(None, [respelled]), *splits.notes, *near_misses(prompts, {*plan.columns, INPUT})]
+    brief = Brief(settings.description, seeds, train, dev, labels, plan.placeholders, evolve, settings.layout)
+    notes += [*filter(None, [respelled]), *splits.notes, *near_misses(texts, {*plan.columns, INPUT})]
     notes += [] if splits.test else [NO_TEST]
-    task = RowTask(rows, order, scorer, brief, settings.layout, tuple(notes), _fingerprint(rows, order, plan, settings))
+    frame = Frame(settings.layout, plan.placeholders)
+    mark = _fingerprint(rows, order, plan, settings)
+    task = RowTask(rows, order, scorer, brief, frame, _locked(seeds, evolve), tuple(notes), mark)
     _check_seeds(task)
     return task
 
@@ -176,9 +209,31 @@ def _shown(example: Example, plan: Plan) -> Example:
     return replace(example, inputs={name: example.inputs[name] for name in sorted(plan.placeholders or {INPUT})})
 
 
+def _locked(seeds: Sequence[Prompt], evolve: tuple[str, ...]) -> dict[str, frozenset[str | None]]:
+    """Return the texts of each part that is neither evolved nor made by the search itself."""
+    names = sorted({name for seed in seeds for name, _ in seed.shown} - {*evolve, EXAMPLES})
+    return {name: frozenset(dict(seed.parts).get(name) for seed in seeds) for name in names}
+
+
 def _check_seeds(task: RowTask) -> None:
+    """Raise ConfigError for a seed prompt that could not be a child, or whose parts are not where they should be."""
     for number, prompt in enumerate(task.brief.seeds, 1):
+        names = dict(prompt.parts)
         try:
             task.check(prompt)
+            demos_of(prompt)
         except OperatorError as error:
             raise ConfigError(f"seed prompt {number}: {error}") from error
+        except (TypeError, ValueError) as error:
+            raise ConfigError(
+                f"seed prompt {number}: expected part `examples` as a JSON list of {{input, answer}}, but {error}"
+            ) from error
+        if lacking := [name for name in task.brief.evolve if name not in names]:
+            raise ConfigError(f"seed prompt {number}: expected the parts {task.brief.evolve}, got no {lacking[0]!r}")
+        if unplaced := task.frame.unplaced(list(names)):
+            raise ConfigError(
+                f"seed prompt {number}: nothing would show its part {unplaced[0]!r}; "
+                f"put {{{unplaced[0]}}} into task.layout"
+            )
+        if len(stages(prompt)) != sum(name in names for name in STAGES[: len(stages(prompt))]):
+            raise ConfigError(f"seed prompt {number}: expected stages in a row from stage-2, got {stages(prompt)}")

@@ -9,11 +9,12 @@ from functools import lru_cache
 import numpy as np
 
 from evo.errors import ConfigError
-from evo.model import Individual, by_fitness
+from evo.model import Example, Individual, by_fitness
 from evo.plugins import build, names, unknown
 from evo.ports import Operator, Proposal
 from evo.settings import NamedSettings
 from operators.edits import OPERATIONS, Edit, PhraseCrossover, Reframe
+from operators.reflection import Reflect, lessons
 from operators.rewrites import CrossoverMutation, DifferentialRecombination, Paraphrase
 from operators.selection import tournament
 from operators.worked_examples import family_for
@@ -31,6 +32,8 @@ class Stock:
     """Size of a tournament."""
     temperature: float
     max_tokens: int
+    rows: tuple[Example, ...] = ()
+    """Dev rows: what members got wrong there may be shown to a model."""
 
     def parent(self, rng: np.random.Generator, without: Individual | None = None) -> Individual:
         """Return a tournament's winner; ``without`` takes part only where nobody else lives."""
@@ -92,6 +95,13 @@ def differential(stock: Stock, rng: np.random.Generator) -> Proposal:
     return Proposal(operator, (first, second, best, base), ("donor1", "donor2", "best", "base"))
 
 
+def reflect(stock: Stock, rng: np.random.Generator) -> Proposal:
+    """Return a member rewritten by a model that sees three dev rows it got wrong and one it got right."""
+    base = stock.parent(rng)
+    rows = lessons(base, stock.rows, rng)
+    return Proposal(Reflect(rows, (), stock.temperature, stock.max_tokens), (base,), ("base",))
+
+
 RECIPES: Mapping[str, tuple[Recipe, int]] = {
     "edit": (edit, 1),
     "reframe": (reframe, 1),
@@ -99,6 +109,7 @@ RECIPES: Mapping[str, tuple[Recipe, int]] = {
     "paraphrase": (paraphrase, 1),
     "crossover-mutation": (crossover_mutation, 2),
     "differential": (differential, 3),
+    "reflect": (reflect, 1),
 }
 """Recipe and number of living it needs, by operator name."""
 

@@ -16,7 +16,7 @@ from typing import ClassVar
 import numpy as np
 
 from evo.errors import ConfigError
-from evo.model import Brief, Individual, Prompt
+from evo.model import Brief, Example, Individual, Prompt
 from evo.ports import Proposal
 from operators.arguments import at_least, between
 from operators.initialisation import require_living
@@ -65,6 +65,8 @@ class Steady:
     seeds: tuple[Prompt, ...]
     """Seeds not asked for yet."""
     labels: tuple[str, ...]
+    rows: tuple[Example, ...]
+    """Dev rows: operators may show what members got wrong there."""
     credits: tuple[Credit, ...]
     living: tuple[Individual, ...] = ()
     pending: tuple[Birth, ...] = ()
@@ -81,7 +83,8 @@ class SteadyState:
         population: Most members.
         tournament: How many compete to become a parent, drawn with replacement.
         operators: Weight of each operator: edit, reframe, phrase-crossover, paraphrase, crossover-mutation,
-            differential, or a plugin's, which is given one parent. While too few live for any of them, edit stands in.
+            differential, reflect, or a plugin's, which is given one parent. While too few live for any of them, edit
+            stands in.
         in_flight: Most births under way at once; more of them breed from staler parents.
         temperature: Of the operator model.
         max_tokens: Most tokens of one reply of the operator model.
@@ -118,7 +121,7 @@ class SteadyState:
         seeds = tuple(dict.fromkeys(brief.seeds))
         if not seeds:
             raise ConfigError(f"{NAME} expects at least 1 seed prompt, got none; add some to 'prompts'")
-        return Steady(seeds, brief.labels, tuple(Credit(name) for name in self.weights))
+        return Steady(seeds, brief.labels, brief.dev, tuple(Credit(name) for name in self.weights))
 
     def ask(self, state: Steady, number: int, rng: np.random.Generator) -> tuple[Proposal | None, Steady]:
         """Return the next birth, or None while no seed that was told lives and some are not told.
@@ -175,7 +178,13 @@ class SteadyState:
 
     def _stock(self, state: Steady) -> Stock:
         return Stock(
-            state.living, dict(state.origins), state.labels, self.tournament, self.temperature, self.max_tokens
+            state.living,
+            dict(state.origins),
+            state.labels,
+            self.tournament,
+            self.temperature,
+            self.max_tokens,
+            state.rows,
         )
 
 

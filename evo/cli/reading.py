@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from evo.cli.report import print_report
+from evo.cli.report import print_report, prompt_lines
 from evo.cli.text import duration, money, one_line, percent, safe
 from evo.errors import ConfigError
 from evo.model import Individual
@@ -31,7 +31,7 @@ def best(options: Namespace) -> None:
         return print_report(run, Console())
     for place, one in enumerate(top, 1):
         print(f"{place}. dev {percent(one.fitness)} on {one.evaluation.count} rows, individual {one.number}")
-        print("\n".join(f"   {line}" for line in safe(one.prompt.text).splitlines()))
+        print("\n".join(f"   {line}" for line in prompt_lines(one.prompt.parts)))
     print("\ndev scores are optimistic: the search chose by them" + ("" if run.result else "; the run has not ended"))
     return None
 
@@ -71,7 +71,8 @@ def lineage(options: Namespace) -> None:
         print(f"{one.number}  {born}, dev {_fitness(one)}{gain}")
         if parents:
             print(f"   from {parents}")
-        print("\n".join(f"   | {text}" for text in safe(one.prompt.text or one.note).splitlines()))
+        lines = prompt_lines(one.prompt.parts) if one.prompt.parts else safe(one.note).splitlines()
+        print("\n".join(f"   | {line}" for line in lines))
         previous = one
     return None
 
@@ -150,7 +151,7 @@ def _gain(before: Individual | None, after: Individual) -> str:
 def _plain(one: Individual) -> dict[str, Any]:
     return {
         "individual": one.number,
-        "text": dict(one.prompt.parts).get("instruction", ""),
+        "text": one.prompt.text,
         "parts": [list(part) for part in one.prompt.parts],
         "operator": one.operator,
         "parents": [{"individual": parent, "role": role} for parent, role in one.parents],

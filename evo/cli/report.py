@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pyarrow.compute as pc
@@ -27,7 +28,7 @@ def report_lines(run: Run) -> list[str]:
     result = run.result
     assert result is not None
     winner, baseline = result["winner"], result["baseline"]
-    lines = ["", "best prompt", *_indented(winner["text"]), ""]
+    lines = ["", "best prompt", *(f"  {line}" for line in prompt_lines(winner["parts"])), ""]
     lines.append(
         f"  dev    {percent(winner['dev']['mean'])} on {winner['dev']['n']} rows: optimistic, it was chosen by them"
     )
@@ -91,8 +92,12 @@ def _estimate(estimate: dict[str, Any] | None) -> str:
     return f"{percent(estimate['mean'])} {interval} on {estimate['n']} test rows"
 
 
-def _indented(text: str) -> list[str]:
-    return [f"  {line}" for line in safe(text).splitlines()] or ["  (empty)"]
+def prompt_lines(parts: Iterable[Sequence[str]]) -> list[str]:
+    """Return a prompt's lines, safe to print; of several parts each under its name."""
+    parts = list(parts)
+    if len(parts) == 1:
+        return safe(parts[0][1]).splitlines() or ["(empty)"]
+    return [line for name, text in parts for line in (f"[{safe(name)}]", *safe(text).splitlines())]
 
 
 def _steps(line: list[Individual]) -> list[str]:

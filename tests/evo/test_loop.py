@@ -261,7 +261,7 @@ async def test_migrants_become_individuals_of_this_island_and_known_texts_are_re
             assert copy.evaluation.count == 8
     if soil is STEADY:
         assert [row["accepted"] for row in rows] == [True, False, True]
-        assert rows[1]["reason"] == "the same text lives here"
+        assert rows[1]["reason"] == "the same prompt lives here"
     told = events(tmp_path, "told")
     assert len(told) == len(set(told)) == len(born_here)
     assert not set(copies) & set(events(tmp_path, "asked"))

@@ -14,7 +14,9 @@ GAIN = {"mean": 0.1, "low": 0.02, "high": 0.2, "n": 50, "p_value": 0.01, "signif
 
 def finalist(number: int, operator: str) -> dict[str, object]:
     dev = {"mean": 0.8, "n": 20}
-    return {"individual": number, "text": f"prompt {number}", "operator": operator, "dev": dev, "test": SCORED}
+    text = f"prompt {number}"
+    parts = [["instruction", text]]
+    return {"individual": number, "text": text, "parts": parts, "operator": operator, "dev": dev, "test": SCORED}
 
 
 def lines(winner: dict[str, object], baseline: dict[str, object], gain: dict[str, object] | None) -> dict[str, str]:

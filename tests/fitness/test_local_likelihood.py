@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -10,7 +11,7 @@ from evo.errors import LlmError
 from fitness.likelihood import ChoiceReader
 from fitness.llamacpp import LlamaCpp
 
-VOCABULARY = 300
+VOCABULARY = 3000
 
 
 class ToyModel:
@@ -23,7 +24,7 @@ class ToyModel:
     def tokenize(self, text: str) -> tuple[int, ...]:
         return tuple(ord(letter) % VOCABULARY for letter in text)
 
-    def logprobs(self, prompt: list[str | int]) -> np.ndarray[Any, np.dtype[np.float64]]:
+    def logprobs(self, prompt: Sequence[str | int]) -> np.ndarray[Any, np.dtype[np.float64]]:
         tokens = [token for part in prompt for token in (self.tokenize(part) if isinstance(part, str) else (part,))]
         logits = np.random.default_rng(tokens).normal(size=VOCABULARY) * self.spread
         return cast("np.ndarray[Any, np.dtype[np.float64]]", logits - np.log(np.exp(logits).sum()))
@@ -36,9 +37,11 @@ class ToyModel:
             biased[token] += bias
         sampled = int(np.argmax(biased))
         if body.get("post_sampling_probs"):
-            odds = np.exp(biased - biased.max()).astype(np.float32)
+            kept = np.argsort(-biased)[: body["top_k"]]
+            odds = np.zeros(VOCABULARY, np.float32)
+            odds[kept] = np.exp(biased[kept] - biased.max())
             odds /= odds.sum()
-            top = [{"id": int(i), "prob": float(odds[i])} for i in np.argsort(-odds)[: body["n_probs"]]]
+            top = [{"id": int(i), "prob": float(odds[i])} for i in kept[: body["n_probs"]]]
             first = {"id": sampled, "prob": float(odds[sampled]), "top_probs": top}
         else:
             top = [{"id": int(i), "logprob": float(shares[i])} for i in np.argsort(-shares)[: body["n_probs"]]]
@@ -73,10 +76,22 @@ def test_shared_beginnings_are_asked_once() -> None:
     assert nodes == {("Label:",), ("Label:", 32), ("Label:", 32, 97)}
 
 
-def test_a_branching_costs_two_calls_however_many_branches() -> None:
+def test_choices_among_the_likeliest_cost_one_call() -> None:
+    model = ToyModel()
+    by_rank = np.argsort(-model.logprobs(["x\n"]))
+    totals, _, _ = reader(model).read("x\n", [chr(token) for token in by_rank[:90:10]])
+    assert len(model.calls) == 1
+    assert totals == pytest.approx(model.logprobs(["x\n"])[by_rank[:90:10]])
+
+
+def test_all_the_others_cost_one_more_together() -> None:
     model = ToyModel(spread=1.0)
-    reader(model).read("x\n", ("a", "b", "c", "d", "e", "f"))
+    by_rank = np.argsort(-model.logprobs(["x\n"]))
+    tokens = by_rank[[200, 3, 1000, 2900, 50, 500]]
+    totals, _, _ = reader(model).read("x\n", [chr(token) for token in tokens])
     assert len(model.calls) == 2
+    assert [token for token, _ in model.calls[1]["logit_bias"]] == tokens[[0, 2, 3, 5]].tolist()
+    assert totals == pytest.approx(model.logprobs(["x\n"])[tokens], abs=1e-4)
 
 
 def test_odds_too_long_for_single_precision_are_measured_one_by_one() -> None:

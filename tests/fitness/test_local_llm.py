@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import importlib.util
 import math
 import subprocess
@@ -38,8 +39,9 @@ async def llm() -> AsyncIterator[LocalLlm]:
     await local.aclose()
 
 
-def whole_vocabulary(model: LlamaCpp, prompt: list[str | int]) -> dict[int, float]:
-    reply = model.complete(prompt=prompt, n_predict=1, n_probs=10**6, temperature=0.0)
+@functools.cache
+def whole_vocabulary(model: LlamaCpp, *prompt: str | int) -> dict[int, float]:
+    reply = model.complete(prompt=list(prompt), n_predict=1, n_probs=10**6, temperature=0.0)
     return {e["id"]: e["logprob"] for e in reply["choices"][0]["logprobs"]["content"][0]["top_logprobs"]}
 
 
@@ -47,16 +49,17 @@ def step_by_step(model: LlamaCpp, context: str, continuation: str) -> float:
     """Return the log-likelihood from full distributions over the tokens of the whole text at once."""
     before, whole = model.tokenize(context), model.tokenize(context + continuation)
     assert whole[: len(before)] == before
-    return sum(whole_vocabulary(model, list(whole[:i]))[whole[i]] for i in range(len(before), len(whole)))
+    return sum(whole_vocabulary(model, *whole[:i])[whole[i]] for i in range(len(before), len(whole)))
 
 
 @pytest.mark.real
 async def test_likelihoods_are_those_of_the_whole_vocabulary(llm: LocalLlm, model: LlamaCpp) -> None:
-    reply = await llm.complete(Request.user(PROMPT, choices=(*CHOICES, LONG[0])))
-    expected = [step_by_step(model, PROMPT, f" {choice}") for choice in (*CHOICES, LONG[0])]
+    choices = (*CHOICES, LONG[0], "No")
+    reply = await llm.complete(Request.user(PROMPT, choices=choices))
+    expected = [step_by_step(model, PROMPT, f" {choice}") for choice in choices]
     assert reply.logprobs == pytest.approx(expected, abs=1e-3)
-    assert reply.lengths == (1, 1, 1, 4)
-    assert reply.text == "complaint"
+    assert reply.lengths == (1, 1, 1, 4, 1)
+    assert reply.text == "No"
     assert (reply.prompt_tokens, reply.output_tokens) == (len(model.tokenize(PROMPT)), 1)
     assert reply.cost_usd == 0.0
     assert reply.latency_s > 0
@@ -64,7 +67,7 @@ async def test_likelihoods_are_those_of_the_whole_vocabulary(llm: LocalLlm, mode
 
 @pytest.mark.real
 def test_a_distribution_sums_to_one(model: LlamaCpp) -> None:
-    shares = whole_vocabulary(model, [PROMPT])
+    shares = whole_vocabulary(model, PROMPT)
     assert len(shares) > 40_000
     assert math.fsum(map(math.exp, shares.values())) == pytest.approx(1, abs=1e-3)
 
@@ -88,6 +91,40 @@ async def test_an_answer_is_the_same_whatever_was_asked_before(llm: LocalLlm) ->
         cold = LocalLlm(ModelSettings(name=NAME, options={"cache_mib": 0, "threads": 2}))
         assert (await cold.complete(row)).logprobs == known
         await cold.aclose()
+
+
+@pytest.mark.real
+async def test_a_text_is_the_same_whatever_was_asked_before(llm: LocalLlm) -> None:
+    story = Request.user("Write a short story about a boat.", temperature=1.0, seed=3, max_tokens=24)
+    text = (await llm.complete(story)).text
+    await llm.complete(Request.user("Write a short story about a bird.", temperature=1.0, seed=3, max_tokens=4))
+    assert (await llm.complete(story)).text == text
+    await llm.complete(Request.user(PROMPT, choices=CHOICES))
+    assert (await llm.complete(story)).text == text
+    other = LocalLlm(ModelSettings(name=NAME, options={"cache_mib": 0}))
+    assert (await other.complete(story)).text == text
+    await other.aclose()
+
+
+@pytest.mark.real
+def test_models_are_loaded_when_asked_and_freed_when_closed() -> None:
+    script = (
+        "import asyncio, subprocess, os; from evo.settings import ModelSettings; from evo.model import Request\n"
+        "from fitness.local import LocalLlm; import xllamacpp\n"
+        "def mib(): return int(subprocess.check_output(['ps', '-o', 'rss=', '-p', str(os.getpid())])) // 1024\n"
+        "async def main():\n"
+        f"    models = [LocalLlm(ModelSettings(name={NAME!r}, options={{'fast': fast}})) for fast in (True, False)]\n"
+        "    print(mib())\n"
+        "    for llm in models: await llm.complete(Request.user('Hi', max_tokens=1)); print(mib())\n"
+        "    for llm in models: await llm.aclose(); print(mib())\n"
+        "asyncio.run(main())\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=True)
+    before, one, both, one_closed, closed = map(int, done.stdout.split())
+    assert one - before > 100
+    assert both - one > 80
+    assert both - one_closed > 100
+    assert closed - before < 60
 
 
 @pytest.mark.real

@@ -43,7 +43,8 @@ def test_exact_sees_through_case_and_punctuation(reply):
     ],
 )
 def test_exact_keeps_signs_that_mean_something(reply, target):
-    assert score(Exact(), reply, target) == Score(0.0, tidy(reply))
+    result = score(Exact(), reply, target)
+    assert (result.value, result.answer) == (0, tidy(reply))
 
 
 def test_exact_can_be_strict():
@@ -58,6 +59,31 @@ def test_an_empty_reply_is_unparsed_everywhere(scorer, reply):
     result = score(scorer, reply, "1", choices=("1", "2"))
     assert (result.value, result.parsed) == (0, False)
     assert result.reason
+
+
+@pytest.mark.parametrize(
+    ("scorer", "reply", "reason"),
+    [
+        (Exact(), "Lyon.", "expected 'Paris', got 'Lyon'"),
+        (Exact(), "", "expected 'Paris', got nothing in the reply ''"),
+        (Choice(), "Lyon", "expected 'Paris', got 'Lyon'"),
+        (Choice(), "no idea", "expected 'Paris', got no single label in the reply 'no idea'"),
+        (Contains(), "Lyon", "expected a reply that contains 'Paris', but it does not"),
+        (Regex(r"city: (\w+)"), "city: Lyon", "expected 'Paris', got 'Lyon'"),
+        (Regex("^[0-9]+$"), "Lyon", "expected a reply that matches '^[0-9]+$', but it does not"),
+    ],
+)
+def test_a_miss_says_what_was_expected_and_what_came(scorer, reply, reason):
+    assert score(scorer, reply, "Paris", choices=("Paris", "Lyon")).reason == reason
+
+
+def test_a_hit_needs_no_reason_and_a_long_target_is_cut():
+    for scorer in (Exact(), Choice(), Contains(), Regex(r"(\w+)")):
+        assert score(scorer, "Paris", "Paris", choices=("Paris", "Lyon")) == Score(1.0, "Paris")
+    assert score(Numeric(), "8", "7").reason == "expected '7', got '8'"
+    tie = score(Choice(), "", "a", ("a", "b"), logprobs=(-1.0, -1.0))
+    assert tie.reason == "expected 'a', but no choice is likelier than the others"
+    assert len(score(Exact(), "x" * 9_000, "y" * 9_000).reason) < 500
 
 
 @given(st.text())
@@ -245,7 +271,7 @@ def test_decimals_read_back(number):
 
 
 def test_seven_is_not_seventy():
-    assert score(Numeric(), "70", "7") == Score(0.0, "70")
+    assert score(Numeric(), "70", "7").value == 0
     assert score(Numeric(), "7.0", "7").value == 1
 
 

@@ -148,7 +148,8 @@ def drive(
         driven.state = method.tell(driven.state, born)
         driven.steps.append(("told", turn))
         driven.individuals.append(born)
-        driven.best_by_birth.append(max((i.fitness for i in driven.individuals if i.ok), default=0.0))
+        known = (*driven.individuals, *driven.evidence.values())  # a child may be born on train rows alone
+        driven.best_by_birth.append(max((one.fitness for one in known if one.ok), default=0.0))
     return driven
 
 

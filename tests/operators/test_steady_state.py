@@ -11,7 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evo.errors import ConfigError
+from evo.model import Evaluation, Outcome
 from operators.edits import Edit
+from operators.reflection import Reflect
 from operators.rewrites import CrossoverMutation, Paraphrase
 from operators.seeds import Seed
 from operators.steady_state import WEIGHTS, Credit, SteadyState
@@ -217,3 +219,18 @@ def test_a_plugin_s_operator_gets_one_parent() -> None:
 def test_no_seed_is_an_error() -> None:
     with pytest.raises(ConfigError, match="at least 1 seed prompt, got none"):
         SteadyState().start(brief(0))
+
+
+def test_reflection_shows_dev_rows_the_parent_got_wrong_and_one_it_got_right() -> None:
+    method = SteadyState(operators={"reflect": 1}, temperature=0.2)
+    scores = [0.0] * 4 + [1.0] * 3
+    wise = replace(individual(0, "Sort it."), evaluation=Evaluation.of(Outcome(n, s) for n, s in enumerate(scores)))
+    state = method.tell(begun(method, (0.1,)), replace(wise, number=9))
+    proposals = [p for p in asked(method, state, 60) if p.parents[0].number == 9]
+    assert proposals
+    for proposal in proposals:
+        assert isinstance(proposal.operator, Reflect)
+        assert proposal.operator.temperature == 0.2
+        assert sorted(scores[row] for row in proposal.operator.examples) == [0.0, 0.0, 0.0, 1.0]
+        assert proposal.roles == ("base",)
+    assert "reflect" not in dict(WEIGHTS)

@@ -1,0 +1,140 @@
+"""Search methods side by side: the same task, models, budget of calls and seed prompts, several seeds each.
+
+    python benchmarks/methods.py DATA --methods evoprompt-ga,evoprompt-de,protegi --seeds 3 --calls 500
+    python benchmarks/methods.py DATA --http MODEL.gguf --methods evoprompt-ga --calls 900
+
+DATA is a folder with train.jsonl, dev.jsonl and test.jsonl (``input``, ``target``), initial_prompts.txt and task.json
+(``description``). With ``--http`` the model is served on loopback by llama.cpp's OpenAI-compatible server and called
+through LiteLLM, its label read from its text; else it runs in process and labels are scored by their likelihood.
+A method may carry arguments: ``evoprompt-ga population=6 generations=4``; methods are parted by commas.
+Prints a row for each run as it ends, wins and losses alike.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import secrets
+import time
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+import evo
+
+LAYOUT = "{prompt}\n\nText: {input}\nLabel:"
+
+
+def main() -> None:
+    """Run and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--methods", default="evoprompt-ga,evoprompt-de")
+    parser.add_argument("--model", default="local/smollm2-135m")
+    parser.add_argument("--operator-model", help="defaults to the model")
+    parser.add_argument("--http", type=Path, metavar="GGUF", help="serve this file on loopback as the model")
+    parser.add_argument("--port", type=int, default=8089, help="of the served model")
+    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--calls", type=int, default=500)
+    parser.add_argument("--dev", type=int, default=60, help="dev rows used")
+    parser.add_argument("--test", type=int, default=200, help="test rows used")
+    parser.add_argument("--prompts", type=int, default=10, help="seed prompts used, from the first on")
+    parser.add_argument("--executor", default="ray")
+    parser.add_argument("--storage", type=Path, default=Path("runs"))
+    parser.add_argument("--out", type=Path)
+    options = parser.parse_args()
+    server, model = _served(options.http, options.port) if options.http else (None, {"name": options.model})
+    print(
+        _cells("method", "seed", "dev", "test (95 %)", "seed prompt", "gain (95 %)", "births", "calls", "tokens", "s")
+    )
+    for words in options.methods.split(","):
+        for seed in range(options.seeds):
+            row = _run(options, words.split(), model, seed)
+            print(_line(words, seed, row), flush=True)
+            if options.out:
+                with options.out.open("a") as file:
+                    file.write(json.dumps({"data": options.data.name, "method": words, "seed": seed, **row}) + "\n")
+    del server  # until here: it lives as long as somebody holds it
+
+
+def _run(options: argparse.Namespace, words: list[str], model: dict[str, Any], seed: int) -> dict[str, Any]:
+    task = json.loads((options.data / "task.json").read_text())
+    splits = {"train": options.dev, "dev": options.dev, "test": options.test}
+    rows = {split: _first(options.data / f"{split}.jsonl", count) for split, count in splits.items()}
+    prompts = [line.strip() for line in (options.data / "initial_prompts.txt").read_text().splitlines() if line.strip()]
+    started = time.perf_counter()
+    run = evo.evolve(
+        {"data": rows, "scorer": "choice", "layout": LAYOUT, "description": task["description"]},
+        prompts=prompts[: options.prompts],
+        model=model,
+        operator_model=options.operator_model,
+        method={
+            "name": words[0],
+            **{key: yaml.safe_load(value) for key, _, value in (w.partition("=") for w in words[1:])},
+        },
+        budget={"calls": options.calls},
+        concurrency=4,
+        executor=options.executor,
+        storage=str(options.storage),
+        seed=seed,
+    )
+    births = run.individuals().num_rows
+    return {**(run.result or {}), "births": births, "wall_s": time.perf_counter() - started, "run": str(run.path)}
+
+
+def _argument(word: str) -> tuple[str, Any]:
+    name, _, value = word.partition("=")
+    return name, yaml.safe_load(value)
+
+
+def _first(path: Path, count: int) -> list[dict[str, Any]]:
+    with path.open() as lines:
+        return [json.loads(line) for line in islice(lines, count)]
+
+
+def _served(gguf: Path, port: int) -> tuple[Any, dict[str, Any]]:
+    """Serve a model file on a loopback port; return the server and how to call it."""
+    import xllamacpp
+
+    key = secrets.token_hex(16)
+    params = xllamacpp.CommonParams()
+    params.model.path = str(gguf)
+    params.verbosity = -1
+    params.n_ctx, params.n_parallel = 8192, 2
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 2
+    params.port, params.hostnames, params.api_keys = port, ["127.0.0.1"], [key]
+    server = xllamacpp.Server(params)
+    os.environ["OPENAI_API_KEY"] = key
+    return server, {"name": f"openai/{gguf.stem}", "api_base": f"{server.listening_address}/v1", "max_tokens": 8}
+
+
+def _line(words: str, seed: int, row: dict[str, Any]) -> str:
+    winner, base, gain, spent = row["winner"], row["baseline"]["test"], row["gain"], row["spent"]
+    test = winner["test"]
+    return (
+        _cells(
+            words[:24],
+            str(seed),
+            f"{winner['dev']['mean']:.3f}",
+            f"{test['mean']:.3f} [{test['low']:.3f}, {test['high']:.3f}]" if test else "none",
+            f"{base['mean']:.3f}" if base else "none",
+            f"{gain['mean']:+.3f} [{gain['low']:+.3f}, {gain['high']:+.3f}]" if gain else "unknown",
+            str(row["births"]),
+            str(spent["calls"]),
+            str(spent["tokens"]),
+            f"{row['wall_s']:.0f}",
+        )
+        + f"  {winner['text'][:120]!r}"
+    )
+
+
+def _cells(*cells: str) -> str:
+    widths = (-24, 4, 5, 22, 11, 24, 6, 5, 7, 5)
+    return "  ".join(c.ljust(-w) if w < 0 else c.rjust(w) for c, w in zip(cells, widths, strict=True))
+
+
+if __name__ == "__main__":
+    main()
