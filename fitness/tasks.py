@@ -67,12 +67,12 @@ class RowTask:
     ) -> Request:
         """Return the call that shows one example under a prompt, after the ``replies`` to its stages so far.
 
-        With ``choose`` it asks for likelihoods.
+        With ``choose`` it asks for the likelihood of each choice, of the target alone where there is no choice.
         """
         example = self.example(number)
         shown = messages(self.frame, prompt, example.inputs, replies)
         if choose:
-            return Request(shown, choices=example.choices, max_tokens=1)
+            return Request(shown, choices=example.choices or (example.target,), max_tokens=1)
         return Request(shown, temperature=temperature, max_tokens=max_tokens)
 
     def blank_request(self, prompt: Prompt, choices: tuple[str, ...]) -> Request:

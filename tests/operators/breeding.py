@@ -83,6 +83,8 @@ def recombined(request: Request) -> str:
     if "<reason>" in request.text:
         return "<reason>It does not say what to look at.</reason>"
     rng = np.random.default_rng(request.seed)
+    if "\nOutput: " in request.text:  # there is no prompt to vary: one is to be guessed from rows
+        return f"<prompt>Do the {' '.join(word for word in GOOD_WORDS if rng.random() < 0.3)} task.</prompt>"
     asked = re.split(r"Now do the same|New version", request.text)
     shown = asked[1] if request.text.rstrip().endswith(("Step 1.", "over:")) else asked[0]
     prompts = re.findall(r"^(?:Prompt \d[^:]*|Basic prompt|Instruction(?: \d+)?): (.*)$", shown, re.MULTILINE)

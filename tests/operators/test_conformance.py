@@ -30,8 +30,10 @@ def listed() -> Iterator[tuple[str, str]]:
 
 
 METHODS = dict(listed())
-SIZE: dict[str, str] = {"opro": "max_num_instructions", "protegi": "beam_size"}
+SIZE: dict[str, str] = {"ape": "finalists", "gps": "top_k", "opro": "max_num_instructions", "protegi": "beam_size"}
 """The argument that bounds how many live at once, where a paper gives it another name than population."""
+SEEDLESS = {"ape"}
+"""Methods that induce prompts from rows: seeds are welcome, but not needed."""
 LONGER: dict[str, int] = {"protegi": 260}
 """Births until progress shows, where more births are needed: a round of ProTeGi's has 72, most of them unscored."""
 
@@ -157,7 +159,10 @@ def test_a_state_survives_a_journey(method: Any) -> None:
     assert pickle.loads(pickle.dumps(method)) == method
 
 
-def test_without_seeds_the_user_is_told(method: Any) -> None:
+def test_without_seeds_it_begins_or_the_user_is_told(method: Any) -> None:
+    if isinstance(method, tuple(type(made(name)) for name in SEEDLESS)):
+        assert method.ask(method.start(brief(0)), 0, child_rng(0, "ask", 0))[0] is not None
+        return
     with pytest.raises(ConfigError, match="add some to 'prompts'"):
         method.start(brief(0))
 
