@@ -165,9 +165,9 @@ def inserted(phrases: Phrases, text: str, rng: np.random.Generator) -> Phrases |
 
 
 def _with_fragment(phrases: Phrases, new: Phrase, place: int) -> Phrases:
-    """Return the phrases with a fragment, which takes over the mark of the phrase it comes after."""
+    """Return the phrases with a fragment, which takes over the mark of the phrase it comes after and closes nothing."""
     if place == 0 or phrases[place - 1].locked or not phrases[place - 1].ends_sentence:
-        return (*phrases[:place], new, *phrases[place:])
+        return (*phrases[:place], _marked(new, "") if new.ends_sentence else new, *phrases[place:])
     before = phrases[place - 1]
     pair = _marked(before, ""), _marked(new, _mark(before.text))
     return (*phrases[: place - 1], *pair, *phrases[place:])

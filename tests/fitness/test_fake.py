@@ -152,6 +152,7 @@ def test_a_request_that_quotes_nothing_gets_a_prompt_too():
         ("Basic prompt: So it is\non two lines\nStep 1. x", ("So it is\non two lines",)),
         ("Prompt 3, the best so far: Very good", ("Very good",)),
         ("Improve <prompt>Sort the text</prompt>, answer in <prompt>", ("Sort the text",)),
+        ("Phrase: or bad, then,\n\nNew phrase:", ("or bad, then,",)),
         ("between <prompt> and </prompt>", ()),
     ],
 )

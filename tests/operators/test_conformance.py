@@ -32,8 +32,11 @@ def listed() -> Iterator[tuple[str, str]]:
 METHODS = dict(listed())
 SIZE: dict[str, str] = {"grips": "beam"}
 """The argument that bounds how many live at once, where a paper gives it another name than population."""
-SEARCHING: dict[str, dict[str, Any]] = {"grips": {"substitute": "model", "patience": 50, "iterations": None}}
-"""Arguments with which progress shows: GrIPS stops early, and by itself has no words but the prompt's and its bank's."""
+SEARCHING: dict[str, dict[str, Any]] = {
+    "grips": {"substitute": "model", "patience": 50, "iterations": None, "num_candidates": 4}
+}
+"""Arguments with which progress shows: GrIPS stops early, and by itself has no words but the prompt's and its bank's.
+Its iterations of 4 end with the last birth."""
 
 
 def made(name: str) -> Any:
