@@ -88,7 +88,7 @@ class Climb:
     candidates: tuple[Candidate, ...] = ()
     """What is under way, in the order of asking."""
     luck: float = 1.0
-    """Drawn in [0, 1) with the iteration's first candidate: whether annealing accepts a worse one."""
+    """Drawn in (0, 1] with the iteration's first candidate: whether annealing accepts a worse one."""
     iteration: int = 0
     """Iterations completed, all starts together."""
     age: int = 0

@@ -54,6 +54,7 @@ class World:
         )
 
     def ask(self) -> Proposal | Evidence | None:
+        step: Proposal | Evidence | None
         step, state = self.method.ask(self.state, self.number, child_rng(1, "ask", self.number))
         if step is not None:
             self.state, self.pending[self.number] = state, step

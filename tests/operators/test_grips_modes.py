@@ -2,43 +2,57 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import Any
 
 import pytest
 from breeding import ask_all, brief, failed, tell_all
 from climbing import LONG, bases, begun, edits_of, first_with, iterate, scored
 
+from evo.randomness import child_rng
+from operators.climb import Climb
 from operators.grips import Grips
 
 
-def accepted(method: Grips, state: Any, scores: Any, tries: int = 300) -> float:
-    """Return the share of tries in which an iteration's best candidate became the base."""
-    hits = 0
-    for first in range(1000, 1000 + 10 * tries, 10):
-        _, after = iterate(method, state, first, *scores)
-        hits += bases(after) != bases(state)
-    return hits / tries
+def accepted(method: Grips, state: Climb, *scores: float | None) -> float:
+    """Return the share of all luck there is with which an iteration's best candidate becomes the base."""
+    _, state = ask_all(method, state, 1000)
+    told = [failed(1000 + n) if score is None else scored(1000 + n, score) for n, score in enumerate(scores)]
+    lots = [(n + 0.5) / 200 for n in range(200)]
+    after = [tell_all(method, replace(state, luck=lot), told) for lot in lots]
+    return sum(bases(one) != bases(state) for one in after) / len(lots)
 
 
 def test_annealing_accepts_worse_ones_by_chance_and_less_and_less_often() -> None:
     method = Grips(mode="annealing", patience=50, num_candidates=2)
     state = begun(method, 0.5)
-    assert accepted(method, state, (0.45, 0.1)) == pytest.approx(math.exp(-5 / 10), abs=0.08)
-    assert accepted(method, state, (0.3, 0.3)) == pytest.approx(math.exp(-20 / 10), abs=0.08)
+    assert accepted(method, state, 0.45, 0.1) == pytest.approx(math.exp(-5 / 10), abs=0.005)
+    assert accepted(method, state, 0.3, 0.3) == pytest.approx(math.exp(-20 / 10), abs=0.005)
     for turn in range(5):
         _, state = iterate(method, state, 10 * turn + 10, None, None)
     assert state.age == 5
-    assert accepted(method, state, (0.45, 0.1)) == pytest.approx(math.exp(-5 / (10 / math.e)), abs=0.08)
-    assert accepted(Grips(patience=50, num_candidates=2), state, (0.499, 0.1), 50) == 0
+    assert accepted(method, state, 0.45, 0.1) == pytest.approx(math.exp(-5 / (10 / math.e)), abs=0.005)
+    assert accepted(Grips(patience=50, num_candidates=2), state, 0.499, 0.1) == 0
+
+
+def test_luck_is_drawn_once_for_each_iteration_evenly() -> None:
+    method = Grips(mode="annealing", num_candidates=2, patience=500)
+    state, lots = begun(method, 0.5), []
+    for number in range(10, 210, 2):
+        (_, asked) = ask_all(method, state, number)
+        assert asked.luck == method.ask(state, number, child_rng(7, "ask", number))[1].luck
+        lots.append(asked.luck)
+    assert len(set(lots)) == 100
+    assert 0 < min(lots) < 0.1
+    assert 0.9 < max(lots) <= 1
+    assert sum(lots) / 100 == pytest.approx(0.5, abs=0.1)
 
 
 def test_annealing_accepts_what_is_as_good_or_better_always_even_when_cold() -> None:
     method = Grips(mode="annealing", num_candidates=1, patience=9)
     cold = replace(begun(method, 0.5), age=10**6)
-    assert accepted(method, cold, (0.5,), 20) == 1
-    assert accepted(method, cold, (0.51,), 20) == 1
-    assert accepted(method, cold, (0.4999,), 20) == 0
-    assert accepted(method, cold, (None,), 20) == 0
+    assert accepted(method, cold, 0.5) == 1
+    assert accepted(method, cold, 0.51) == 1
+    assert accepted(method, cold, 0.4999) == 0
+    assert accepted(method, cold, None) == 0
 
 
 def test_annealing_begins_patience_anew_when_it_accepts_and_keeps_the_best_alive() -> None:

@@ -15,7 +15,7 @@ from evo.errors import OperatorError
 from evo.model import Prompt, Request
 from evo.schema import describe
 from operators.climb import MOST_DELETED, Candidate, Deleted, Line, Step, drawn_part, drawn_steps
-from operators.phrase_edits import OPENINGS
+from operators.phrase_bank import OPENINGS
 from operators.phrase_script import PhraseScript
 from operators.phrases import split
 from operators.templates import PLACEHOLDER
