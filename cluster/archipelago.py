@@ -4,34 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Sequence
+import itertools
+import time
+from collections.abc import Awaitable, Iterator
 from dataclasses import replace
 from typing import Any, Protocol
 
-from cluster.broker import Broker
+from cluster.finals import finish
 from cluster.island import Shore
-from cluster.remote import RemoteBroker
+from cluster.remote import AnyBroker
 from cluster.topology import topology
 from cluster.workers import WorkerPlan
 from evo.commission import Commission, Watch
-from evo.errors import BudgetExhausted, EvoError, Interrupted
-from evo.folder import write_json
-from evo.model import Evaluation, Individual, island_of
+from evo.errors import EvoError, Interrupted
+from evo.model import Individual
 from evo.randomness import child_rng
 from evo.replay import History, history_of
-from evo.schema import evaluation_rows
-from evo.verdict import finalists, ranking, test_scores, verdict
 
 WATCH_S = 0.25
 GRACE_S = 10.0
 """How long calls under way may take to end after a stop."""
 RESTART_WAITS_S = (0.0, 1.0, 3.0, 9.0, 27.0)
 """Before each new start of a lost worker or island; then the run gives up. Ray takes half a minute to miss a node."""
-FINAL_BLOCK = 64
-"""Test rows given to both finalists at a time, so that whatever is affordable is paired."""
-
-
-AnyBroker = Broker | RemoteBroker
 
 
 class Fleet(Protocol):
@@ -47,7 +41,7 @@ class Fleet(Protocol):
         ...
 
     def worker(self, number: int, plan: WorkerPlan) -> Awaitable[None]:
-        """Start a worker; done when it has gone home."""
+        """Start a worker under a number no other has had; done when it has gone home."""
         ...
 
     def island(self, number: int, shore: Shore, history: History) -> Awaitable[tuple[Individual, ...]]:
@@ -63,18 +57,21 @@ async def sail(order: Commission, fleet: Fleet, workers: int, stop: asyncio.Even
     """Run a commission to its result. Raises EvoError, and Interrupted when ``stop`` was set."""
     broker = await fleet.open(workers)
     plan = WorkerPlan(order.task, order.models, max(1, order.settings.concurrency // workers))
-    crew = [asyncio.create_task(_keep_worker(fleet, broker, number, plan)) for number in range(workers)]
-    helpers = [asyncio.create_task(_watch(broker, watch)), asyncio.create_task(_obey(broker, stop))]
+    over = asyncio.Event()
+    spare = itertools.count(workers)
+    crew = [asyncio.create_task(_keep_worker(fleet, broker, place, plan, spare, over)) for place in range(workers)]
+    helpers = [asyncio.create_task(_watch(broker, watch)), asyncio.create_task(_obey(broker, stop, over))]
     try:
         await broker.keep_for_final(2 * len(order.task.examples("test")))
-        await _search(order, fleet, broker, stop)
-        await _finish(order, broker)
+        await _search(order, fleet, broker, stop, over)
+        await finish(order, broker)
         watch(await broker.snapshot())
     except OSError as error:
         raise EvoError(f"{order.path} cannot be written: {error}; make room, then resume the run") from error
     finally:
         for helper in helpers:
             helper.cancel()
+        over.set()
         await broker.dismiss()
         await asyncio.wait(crew, timeout=GRACE_S)  # calls under way still find their place in the log
         for member in crew:
@@ -84,13 +81,13 @@ async def sail(order: Commission, fleet: Fleet, workers: int, stop: asyncio.Even
         await asyncio.gather(*crew, *helpers, return_exceptions=True)
 
 
-async def _search(order: Commission, fleet: Fleet, broker: AnyBroker, stop: asyncio.Event) -> None:
+async def _search(order: Commission, fleet: Fleet, broker: AnyBroker, stop: asyncio.Event, over: asyncio.Event) -> None:
     settings = order.settings
     graph = topology(settings.topology, len(settings.archipelago), child_rng(settings.seed, "topology"))
     shores = [
         Shore(tuple(sorted(graph.predecessors(i))), settings.migration.every, settings.migration.count) for i in graph
     ]
-    islands = [asyncio.create_task(_keep_island(order, fleet, broker, i, shore)) for i, shore in enumerate(shores)]
+    islands = [asyncio.create_task(_keep_island(order, fleet, broker, i, s, over)) for i, s in enumerate(shores)]
     together = asyncio.gather(*islands)
     stopped = asyncio.ensure_future(stop.wait())
     pair: set[asyncio.Future[Any]] = {together, stopped}
@@ -111,89 +108,40 @@ async def _search(order: Commission, fleet: Fleet, broker: AnyBroker, stop: asyn
             raise outcome
 
 
-async def _finish(order: Commission, broker: AnyBroker) -> None:
-    """Test the finalists once, side by side, and write the result."""
-    if not ranking(order.path, 1):
-        raise BudgetExhausted(_too_small(order))
-    chosen = finalists(order.path)
-    await broker.enter_final()
-    sides = chosen.distinct
-    tested = [set(test_scores(order.path, side.number)) for side in sides]
-    rows = [row for row in order.task.examples("test") if not all(row in seen for seen in tested)]
-    count = await broker.affordable(len(sides) * len(rows)) // len(sides)
-    status = "done" if count == len(rows) else "budget"
-    try:
-        for start in range(0, count, FINAL_BLOCK):
-            await _test(order, broker, sides, rows[start : min(count, start + FINAL_BLOCK)])
-    except BudgetExhausted:
-        status = "budget"
-        await _test_what_is_paid(order, broker, sides, rows[start:count])
-    snapshot = await broker.snapshot()
-    result = verdict(
-        order.path,
-        chosen,
-        status=status,
-        spent=snapshot.spent,
-        elapsed_s=snapshot.elapsed_s,
-        seed=order.settings.seed,
-    )
-    write_json(order.path / "result.json", result)
-
-
-async def _test_what_is_paid(
-    order: Commission, broker: AnyBroker, sides: Sequence[Individual], rows: Sequence[int]
-) -> None:
-    """Test row by row, both sides each: answered calls cost nothing again, the first that does not fit ends it."""
-    with contextlib.suppress(BudgetExhausted):
-        for row in rows:
-            await _test(order, broker, sides, [row])
-
-
-def _too_small(order: Commission) -> str:
-    ground = order.ground(0)
-    rows = ground.racing.size(len(order.task.examples("dev")))
-    return (
-        f"the run ended before any prompt was scored: one prompt takes {rows} dev rows, a call each; "
-        "raise the budget, or score on fewer rows with `racing: {name: subset, n: 50}`"
-    )
-
-
-async def _test(order: Commission, broker: AnyBroker, sides: Sequence[Individual], rows: Sequence[int]) -> None:
-    async def one(side: Individual) -> Evaluation:
-        model, _ = order.models_of(island_of(side.number))
-        return await broker.evaluate(model, side.number, side.prompt, rows)
-
-    for side, scored in zip(sides, await asyncio.gather(*map(one, sides)), strict=True):
-        await broker.log({"evaluations": evaluation_rows(side.number, scored.outcomes, "test")})
-
-
 async def _watch(broker: AnyBroker, watch: Watch) -> None:
     while True:
         watch(await broker.snapshot())
         await asyncio.sleep(WATCH_S)
 
 
-async def _obey(broker: AnyBroker, stop: asyncio.Event) -> None:
+async def _obey(broker: AnyBroker, stop: asyncio.Event, over: asyncio.Event) -> None:
     await stop.wait()
+    over.set()
     await broker.stop()
 
 
-async def _keep_worker(fleet: Fleet, broker: AnyBroker, number: int, plan: WorkerPlan) -> None:
-    """Run a worker, and another in its place when it is lost."""
+async def _keep_worker(
+    fleet: Fleet, broker: AnyBroker, place: int, plan: WorkerPlan, spare: Iterator[int], over: asyncio.Event
+) -> None:
+    """Run a worker, and another in its place, under a spare number, when it is lost."""
+    number = place
     for starts, wait_s in enumerate((*RESTART_WAITS_S, None), start=1):
         try:
             return await fleet.worker(number, plan)
         except fleet.lost as error:
             await broker.lose_worker(number)
             if wait_s is None:
-                await broker.stop(EvoError(f"fitness worker {number} was lost {starts} times, last: {error}"))
-            else:
-                await asyncio.sleep(wait_s)
+                await broker.stop(EvoError(f"fitness worker {place} was lost {starts} times, last: {error}"))
+            elif await _rest(wait_s, over):
+                return None
+            number = next(spare)
         except EvoError as error:
             return await broker.stop(error)
 
 
-async def _keep_island(order: Commission, fleet: Fleet, broker: AnyBroker, number: int, shore: Shore) -> None:
+async def _keep_island(
+    order: Commission, fleet: Fleet, broker: AnyBroker, number: int, shore: Shore, over: asyncio.Event
+) -> None:
     """Run an island, and rebuild it from its part of the log when it is lost."""
     for starts, wait_s in enumerate((*RESTART_WAITS_S, None), start=1):
         try:
@@ -202,6 +150,21 @@ async def _keep_island(order: Commission, fleet: Fleet, broker: AnyBroker, numbe
         except fleet.lost as error:
             if wait_s is None:
                 raise EvoError(f"island {number} was lost {starts} times, last: {error}") from error
-            await asyncio.sleep(wait_s)
+            until = time.monotonic() + wait_s
+            while (left_s := until - time.monotonic()) > 0:
+                if await _rest(min(WATCH_S, left_s), over) or await _is_spent(broker):
+                    return
         else:
             return
+
+
+async def _rest(wait_s: float, over: asyncio.Event) -> bool:
+    """Wait before a new start; return at once, and whether so, when the run is over."""
+    with contextlib.suppress(asyncio.TimeoutError):
+        await asyncio.wait_for(over.wait(), wait_s)
+    return over.is_set()
+
+
+async def _is_spent(broker: AnyBroker) -> bool:
+    """Return whether the search can pay for nothing more, whatever the calls under way will cost."""
+    return not (await broker.snapshot()).in_flight and not await broker.affordable(1)

@@ -46,7 +46,7 @@ class BatchingLedger:
 
     async def settle(self, receipt: Receipt) -> None:
         """See `evo.ports.Ledger.settle`."""
-        await self._receipts.add(receipt)
+        await self._receipts.add(receipt)  # from here on it is on its way, whoever waits for it
 
     async def _heard(self, admission: Admission, asked: asyncio.Future[Answer]) -> Answer:
         """Return the answer; what is granted to a caller that was cancelled meanwhile is given back."""

@@ -54,7 +54,6 @@ class Broker:
         self._islands: dict[int, IslandStatus] = {}
         self._offers: dict[int, tuple[Individual, ...]] = {}
         self._taken: dict[tuple[int, int], tuple[Individual, ...]] = {}
-        self._lives: Counter[int] = Counter()
         self._starts: Counter[int] = Counter()
         self._barren = 0
         self._final_calls = 0
@@ -127,7 +126,6 @@ class Broker:
 
     async def admit(self, worker: int, admission: Admission) -> Completion | None:
         """See `evo.ports.Ledger.admit`."""
-        life = self._lives[worker]
         while True:
             answer, error, must_wait = self._try_admit(worker, admission)
             if error is not None:
@@ -135,8 +133,6 @@ class Broker:
             if must_wait is None:
                 return answer
             await asyncio.shield(must_wait)
-            if life != self._lives[worker]:
-                raise interrupted()  # the process that asked is gone
 
     async def again(self, admission: Admission) -> None:
         """See `evo.ports.Ledger.again`."""
@@ -156,8 +152,9 @@ class Broker:
 
     async def lose_worker(self, worker: int) -> None:
         """Take back what a lost worker had in hand; its calls may have been paid and will be paid again."""
-        self._lives[worker] += 1
         self.ledger.abandon(tuple(self._jobs.lose(worker).keys))
+        if self.ledger.stopped:
+            self._jobs.refuse(interrupted())
         self.store.journal.append({"events": [event_row(ROOT_ISLAND, "worker_lost", None, str(worker))]})
 
     # --- the driver ---
@@ -166,6 +163,7 @@ class Broker:
         """End the search: no further call is admitted. With an error the whole run has failed."""
         self.failure = self.failure or error
         self.ledger.stop(error or interrupted())
+        self._jobs.refuse(interrupted())
         if error is not None:
             self._jobs.abort(interrupted())
 
@@ -230,6 +228,8 @@ class Broker:
         self, worker: int, admission: Admission
     ) -> tuple[Completion | None, EvoError | None, asyncio.Future[None] | None]:
         """Return (answer, error, what to wait for before asking again)."""
+        if self._jobs.is_lost(worker):
+            return None, interrupted(), None
         try:
             answer = self.ledger.try_admit(admission)
         except EvoError as error:
@@ -241,7 +241,7 @@ class Broker:
         return answer, None, None
 
     async def _do(self, **job: Any) -> Any:
-        if self.failure is not None:
+        if self.ledger.stopped:
             raise interrupted()
         if self.phase == "search" and self._search_is_over():
             raise BudgetExhausted(self._search_is_over())

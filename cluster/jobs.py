@@ -41,14 +41,17 @@ class Desk:
 
 
 class JobQueue:
-    """First in, first out; workers take when they have room, and what a lost one had goes back in front."""
+    """First in, first out; workers take when they have room, and what a lost one had goes back in front.
+
+    A worker's number is that of one process: another in its place has another, and what a lost one asked is not heard.
+    """
 
     def __init__(self) -> None:
         self._count = 0
         self._closed = False
         self._queue: deque[Job] = deque()
         self._waiting: deque[tuple[int, asyncio.Future[Job | None]]] = deque()
-        self._orphaned: list[asyncio.Future[Job | None]] = []
+        self._lost: set[int] = set()
         self._answers: dict[int, asyncio.Future[Any]] = {}
         self._desks: dict[int, Desk] = {}
 
@@ -66,7 +69,7 @@ class JobQueue:
 
     async def take(self, worker: int) -> Job | None:
         """Return the next job as soon as there is one; None: there will be no more."""
-        if self._closed:
+        if self._closed or worker in self._lost:
             return None
         if self._queue:
             job = self._queue.popleft()
@@ -91,9 +94,9 @@ class JobQueue:
     def lose(self, worker: int) -> Desk:
         """Put a lost worker's jobs back in front; return what it had in hand."""
         desk = self._desks.pop(worker, Desk())
-        # A question of the lost process may still stand; work given to it would be lost too.
-        self._orphaned += [waiter for asker, waiter in self._waiting if asker == worker]
-        self._waiting = deque((asker, waiter) for asker, waiter in self._waiting if asker != worker)
+        # What it has asked may still stand, or come only now: work given to it would be lost too.
+        self._lost.add(worker)
+        self._send_home(worker)
         self._queue.extendleft(reversed(desk.jobs.values()))
         while self._queue and self._waiting:
             self._hand_over(self._queue.popleft())
@@ -102,9 +105,20 @@ class JobQueue:
     def close(self) -> None:
         """Send every worker home as soon as it asks for work."""
         self._closed = True
-        for waiter in [*self._orphaned, *(waiter for _, waiter in self._waiting)]:
-            if not waiter.done():
-                waiter.set_result(None)
+        for worker in {worker for worker, _ in self._waiting}:
+            self._send_home(worker)
+
+    def is_lost(self, worker: int) -> bool:
+        """Whether a worker was lost: what it asks is not to be granted."""
+        return worker in self._lost
+
+    def refuse(self, error: EvoError) -> None:
+        """End every job that no worker has begun with an error."""
+        for job in self._queue:
+            answer = self._answers.pop(job.number, None)
+            if answer is not None and not answer.done():
+                answer.set_exception(error)
+        self._queue.clear()
 
     def abort(self, error: EvoError) -> None:
         """End every job that nobody has answered with an error."""
@@ -113,6 +127,12 @@ class JobQueue:
                 answer.set_exception(error)
         self._answers.clear()
         self._queue.clear()
+
+    def _send_home(self, worker: int) -> None:
+        for asker, waiter in self._waiting:
+            if asker == worker and not waiter.done():
+                waiter.set_result(None)
+        self._waiting = deque((asker, waiter) for asker, waiter in self._waiting if asker != worker)
 
     def _hand_over(self, job: Job) -> None:
         while self._waiting:

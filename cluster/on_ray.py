@@ -6,7 +6,6 @@ import asyncio
 import logging
 import os
 import socket
-from collections import Counter
 from collections.abc import Awaitable
 from typing import Any
 
@@ -63,7 +62,6 @@ class RayFleet:
         # An in-process model computes on the worker's own core; a remote one leaves the core free.
         self._worker_cpus = int(any(model.name.startswith("local/") for model in order.models))
         self._workers: dict[int, Any] = {}
-        self._starts: Counter[int] = Counter()
         self._hosts: list[Any] = []
         self._broker: Any = None
 
@@ -103,12 +101,11 @@ class RayFleet:
                 ray.kill(actor)
 
     def _new_worker(self, number: int) -> Any:
-        """Start a worker on the node whose turn it is; one that was lost, on the next."""
+        """Start a worker on the node whose turn it is."""
         import ray
 
         cores = _cores()
-        node = cores[(number + self._starts[number]) % len(cores)]
-        self._starts[number] += 1
+        node = cores[number % len(cores)]
         # Were it soft, Ray would place a worker that needs no CPU at random.
         there = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(node, soft=False)
         return _actor(WorkerActor, num_cpus=self._worker_cpus, scheduling_strategy=there)

@@ -152,3 +152,7 @@ class RemoteBroker:
     async def close(self) -> None:
         """See `Broker.close`."""
         await self._call("close")
+
+
+AnyBroker = Broker | RemoteBroker
+"""The broker in this process or in another."""

@@ -102,7 +102,8 @@ class Accounted:
 
     async def complete(self, request: Request) -> Completion:
         """Return the answer, from the log where it is known. Raises LlmError, BudgetExhausted or Interrupted."""
-        admission = admission_of(request, self.identity, self.price)
+        bound = admission_of(request, self.identity, self.price)
+        admission = replace(bound, purpose=self.purpose, individual=self.individual)
         try:
             async with self.slots.queue:
                 known = await self.ledger.admit(admission)
@@ -138,8 +139,7 @@ class Accounted:
 
     async def _settle(self, key: str, sending: _Sending) -> None:
         try:
-            # Shielded: a cancelled task must still give its reservation back and keep a paid answer.
-            await asyncio.shield(self.ledger.settle(self._receipt(key, sending)))
+            await self.ledger.settle(self._receipt(key, sending))
         except Exception:
             self.slots.close()
             raise

@@ -54,19 +54,20 @@ class Account:
 
         With ``waiting``, reserved calls are taken to cost nothing: what is refused even so will never fit.
         """
-        held = self.kept if waiting else self.kept + self.reserved
-        total = self.spent + held + wanted
-        if self.left_s is not None and self.left_s <= 0:
-            return f"the {self.budget.seconds:g} seconds are over"
-        if self.budget.calls is not None and total.calls > self.budget.calls:
-            return f"all {self.budget.calls} model calls are used or set aside for the final test"
-        if self.budget.tokens is not None and total.tokens > self.budget.tokens:
-            return f"the next call could pass the cap of {self.budget.tokens} tokens"
-        if self.budget.usd is None:
+        held = (self.spent, self.kept, wanted) if waiting else (self.spent, self.kept, wanted, self.reserved)
+        budget, left_s = self.budget, self.left_s
+        if left_s is not None and left_s <= 0:
+            return f"the {budget.seconds:g} seconds are over"
+        if budget.calls is not None and sum([usage.calls for usage in held]) > budget.calls:
+            return f"all {budget.calls} model calls are used or set aside for the final test"
+        if budget.tokens is not None and sum([usage.tokens for usage in held]) > budget.tokens:
+            return f"the next call could pass the cap of {budget.tokens} tokens"
+        if budget.usd is None:
             return ""
-        if total.usd is None:
+        total_usd = sum(held, Usage()).usd
+        if total_usd is None:
             return "a cap in USD cannot be kept: what calls so far cost is unknown"
-        return f"the next call could pass the cap of {self.budget.usd:g} USD" if total.usd > self.budget.usd else ""
+        return f"the next call could pass the cap of {budget.usd:g} USD" if total_usd > budget.usd else ""
 
     def reserve(self, wanted: Usage) -> None:
         """Set an amount aside; call `refusal` first."""

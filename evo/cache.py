@@ -1,19 +1,20 @@
 """A persistent, content-addressed store of model answers (SQLite): key of a request to its completion.
 
 The run's log is the truth; this file makes it quick to look up and lets later runs in the same storage use it.
-It can be deleted at any time: a resumed run fills it from its log again.
+It can be deleted at any time: a resumed run fills it from its log again. So answers are written some at a time, which
+costs a third of writing each by itself: other runs see them a moment later, and a killed run has them in its log.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import fields
 from pathlib import Path
 
+from evo.encoding import from_json, to_json
 from evo.errors import EvoError
 from evo.model import Completion
 
@@ -24,6 +25,10 @@ CREATE TABLE IF NOT EXISTS uses (run TEXT, key TEXT, PRIMARY KEY (run, key)) WIT
 
 
 _FIELDS = tuple(field.name for field in fields(Completion))
+HELD, HELD_S = 2000, 1.0
+"""Most answers that are held back before they are written, and for how long where more keep coming."""
+PAGES_KIB = 16_000
+"""Memory for pages of the file: keys are random, so nearly every look-up is on another page."""
 OPEN_TRIES, OPEN_WAIT_S = 50, 0.1
 """SQLite does not wait by itself while another process that opens the file sets its mode."""
 
@@ -36,6 +41,8 @@ class AnswerCache:
 
     def __init__(self, path: Path, run: str) -> None:
         self._run = run
+        self._held: dict[str, bytes] = {}
+        self._flushed = time.monotonic()
         path.parent.mkdir(parents=True, exist_ok=True)
         self._db = self._opened(path)
 
@@ -58,34 +65,48 @@ class AnswerCache:
         # The log is what must survive a power cut; this file can be made again.
         db.execute("PRAGMA journal_mode=WAL")
         db.execute("PRAGMA synchronous=OFF")
+        db.execute(f"PRAGMA cache_size=-{PAGES_KIB}")
         db.executescript(_TABLES)
         return db
 
     def get(self, key: str) -> tuple[Completion, bool] | None:
         """Return the answer and whether this run has used it before, or None."""
+        held = self._held.get(key)
+        if held is not None:
+            return _completion(held), True
         row = self._db.execute(
             "SELECT answer, (SELECT 1 FROM uses WHERE run = ? AND uses.key = answers.key) FROM answers WHERE key = ?",
             (self._run, key),
         ).fetchone()
-        if row is None:
-            return None
-        fields = json.loads(row[0])
-        fields["logprobs"], fields["lengths"] = tuple(fields["logprobs"]), tuple(fields["lengths"])
-        return Completion(**fields), row[1] is not None
+        return None if row is None else (_completion(row[0]), row[1] is not None)
 
     def put(self, answers: Iterable[tuple[str, Completion]]) -> None:
-        """Store answers and mark them used by this run, in one transaction."""
-        rows = [(key, json.dumps({name: getattr(answer, name) for name in _FIELDS})) for key, answer in answers]
+        """Store answers and mark them used by this run; those of a key that is known already are left out."""
+        rows = [(key, to_json({name: getattr(answer, name) for name in _FIELDS})) for key, answer in answers]
+        for key, answer in rows:
+            self._held.setdefault(key, answer)
+        if len(self._held) >= HELD or time.monotonic() - self._flushed >= HELD_S:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write the answers that are held back, in one transaction."""
+        if not self._held:
+            return
+        rows = sorted(self._held.items())  # in the order of the tables: neighbours share a page
         with self._transaction():
-            self._db.executemany("INSERT OR IGNORE INTO answers VALUES (?, ?)", rows)
-            self._db.executemany("INSERT OR IGNORE INTO uses VALUES (?, ?)", [(self._run, key) for key, _ in rows])
+            self._db.executemany("INSERT OR IGNORE INTO answers VALUES (?, ?)", ((k, a.decode()) for k, a in rows))
+            self._db.executemany("INSERT OR IGNORE INTO uses VALUES (?, ?)", ((self._run, key) for key, _ in rows))
+        self._held, self._flushed = {}, time.monotonic()
 
     def forget_uses(self) -> None:
         """Mark nothing as used by this run: done before its log is read in again."""
+        self.flush()
         self._db.execute("DELETE FROM uses WHERE run = ?", (self._run,))
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file. What it can no longer take is in the log."""
+        with contextlib.suppress(sqlite3.Error):
+            self.flush()
         self._db.close()
 
     @contextlib.contextmanager
@@ -97,3 +118,9 @@ class AnswerCache:
             self._db.execute("ROLLBACK")
             raise
         self._db.execute("COMMIT")
+
+
+def _completion(answer: bytes | str) -> Completion:
+    fields = from_json(answer)
+    fields["logprobs"], fields["lengths"] = tuple(fields["logprobs"]), tuple(fields["lengths"])
+    return Completion(**fields)

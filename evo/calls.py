@@ -7,11 +7,12 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+_CANONICAL = json.JSONEncoder(ensure_ascii=True, sort_keys=True, separators=(",", ":"))
+
 
 def digest(value: Any) -> str:
     """Return 32 hex digits that identify a JSON-serialisable value by content (SHA-256, truncated)."""
-    text = json.dumps(value, ensure_ascii=True, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
+    return hashlib.sha256(_CANONICAL.encode(value).encode()).hexdigest()[:32]
 
 
 @dataclass(frozen=True, slots=True)

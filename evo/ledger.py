@@ -61,6 +61,11 @@ class CallLedger:
         """Calls admitted and not yet settled."""
         return len(self._flying)
 
+    @property
+    def stopped(self) -> bool:
+        """Whether every further call is refused."""
+        return self._stopped is not None
+
     def stop(self, reason: Exception | None) -> None:
         """Refuse every further call with this error; None: admit again."""
         self._stopped = reason
@@ -71,16 +76,15 @@ class CallLedger:
         self._refuse_if_stopped()
         known = self._cache.get(admission.key)
         if known is not None:
-            return self._recall(admission.key, *known)
+            return self._recall(admission, *known)
         flight = self._flying.get(admission.key)
         if flight is not None:
             return flight.landed
-        if not self._trial.admits(admission.model) or not self._reserve(admission):
+        wanted = _most(admission)
+        if not self._trial.admits(admission.model) or not self._reserve(wanted, admission.model):
             return self._settled
         self._trial.begin(admission.model, admission.key)
-        self._flying[admission.key] = _Flight(
-            _most(admission), asyncio.get_running_loop().create_future(), admission.model
-        )
+        self._flying[admission.key] = _Flight(wanted, asyncio.get_running_loop().create_future(), admission.model)
         return None
 
     async def admit(self, admission: Admission) -> Completion | None:
@@ -97,10 +101,11 @@ class CallLedger:
         flight.wanted, flight.failed = Usage(), flight.failed + 1
         self._wake()
         self._refuse_if_stopped()
-        while not self._reserve(admission):
+        wanted = _most(admission)
+        while not self._reserve(wanted, admission.model):
             await asyncio.shield(self._settled)
             self._refuse_if_stopped()
-        flight.wanted = _most(admission)
+        flight.wanted = wanted
 
     async def settle(self, receipt: Receipt) -> None:
         """See `evo.ports.Ledger.settle`."""
@@ -133,11 +138,13 @@ class CallLedger:
         if flight is None:
             self.account.settle(Usage(), used)
             return
-        self.account.settle(flight.wanted, replace(used, calls=max(0, used.calls - flight.failed)))
+        if flight.failed:
+            used = replace(used, calls=max(0, used.calls - flight.failed))
+        self.account.settle(flight.wanted, used)
         if not flight.landed.done():
             flight.landed.set_result(None)
 
-    def _recall(self, key: str, completion: Completion, used: bool) -> Completion | asyncio.Future[None]:
+    def _recall(self, admission: Admission, completion: Completion, used: bool) -> Completion | asyncio.Future[None]:
         if used:
             self.tally.shared += 1
             return completion
@@ -146,9 +153,11 @@ class CallLedger:
         usage = Usage(1, completion.tokens, 0.0)
         if not self._fits(usage):
             return self._settled
-        receipt = Receipt(key, "", "recalled", None, time.time(), completion)
+        receipt = Receipt(
+            admission.key, admission.model, admission.purpose, admission.individual, time.time(), completion
+        )
         self._journal.append({"calls": [call_row(receipt, recalled=True)]})
-        self._cache.put([(key, completion)])
+        self._cache.put([(admission.key, completion)])
         self.account.settle(Usage(), usage)
         self.tally.recalled += 1
         return completion
@@ -160,11 +169,10 @@ class CallLedger:
             return receipt
         return replace(receipt, completion=replace(answer, cost_usd=flight.wanted.usd))
 
-    def _reserve(self, admission: Admission) -> bool:
-        wanted = _most(admission)
+    def _reserve(self, wanted: Usage, model: str) -> bool:
         if wanted.usd is None and self.account.budget.usd is not None:
             raise ConfigError(
-                f"a cap in USD needs the price of {admission.model}, which is unknown; set model.price, or leave "
+                f"a cap in USD needs the price of {model}, which is unknown; set model.price, or leave "
                 "budget.usd out and cap calls or tokens"
             )
         fits = self._fits(wanted)

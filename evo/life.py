@@ -11,6 +11,7 @@ from evo.ports import Evidence, Llm, Method, Proposal, Racing, Task
 from evo.randomness import child_rng
 from evo.replay import History
 from evo.status import IslandStatus
+from evo.verdict import ENOUGH, sure_fitness
 
 S = TypeVar("S")
 
@@ -58,6 +59,8 @@ class Life(Generic[S]):
     asked: int = 0
     pending: dict[int, Proposal | Evidence] = field(default_factory=dict)
     best: Individual | None = None
+    most: int = 0
+    """Most dev examples any individual was scored on."""
     rows: dict[str, list[Mapping[str, Any]]] = field(default_factory=dict)
 
     def note(self, table: str, *rows: Mapping[str, Any]) -> None:
@@ -107,11 +110,31 @@ def tell(ground: Ground[S], life: Life[S], number: int, individual: Individual) 
     if isinstance(life.pending.pop(number, None), Proposal):
         life.told += 1
         life.failed += individual.status == FAILED
-    known = life.best
-    if known is not None and known.number == individual.number:
-        life.best = known.with_evidence_of(individual)
-    elif individual.ok and (known is None or individual.fitness > known.fitness):
-        life.best = individual
+    _follow(life, individual, ground.method.living(life.state))
+
+
+def _follow(life: Life[S], individual: Individual, living: Sequence[Individual]) -> None:
+    """Keep as the best whom the final ranking would put first; all are looked at only where the best itself changed."""
+    told = next((one for one in living if one.number == individual.number), individual)
+    if told.ok:
+        life.most = max(life.most, told.evaluation.count)
+    best = life.best
+    changed = best is not None and best.number == told.number
+    if best is not None and changed:
+        best = best.with_evidence_of(told)
+    rivals = [told] if best is None else [best, told]
+    if changed or (best is not None and not _is_ranked(life, best)):
+        rivals += living
+    life.best = min((one for one in rivals if _is_ranked(life, one)), key=_rank, default=best)
+
+
+def _is_ranked(life: Life[S], individual: Individual) -> bool:
+    return individual.ok and individual.evaluation.count >= ENOUGH * life.most
+
+
+def _rank(individual: Individual) -> tuple[float, int, int]:
+    sure = sure_fitness(individual.fitness, individual.evaluation.count)
+    return (-sure, len(individual.prompt.text), individual.number)
 
 
 def status_of(ground: Ground[S], life: Life[S]) -> IslandStatus:

@@ -115,12 +115,12 @@ class Evaluation:
     @property
     def count(self) -> int:
         """Number of examples with a score."""
-        return sum(o.score is not None for o in self.outcomes)
+        return len([o for o in self.outcomes if o.score is not None])
 
     @property
     def mean(self) -> float:
         """Mean score over the examples that have one; NaN when none has."""
-        values = list(self.scores.values())
+        values = [o.score for o in self.outcomes if o.score is not None]
         return math.fsum(values) / len(values) if values else math.nan
 
     @property

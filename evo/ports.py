@@ -70,8 +70,9 @@ class Proposal:
     """A birth a method asks for: an operator and its parents, each with a role (base, mate, donor1, best ...).
 
     ``examples`` are the dev or train rows the newborn is scored on; None: racing decides; empty: it is born unscored
-    and may be no prompt for the task at all, such as a mutation-prompt or a critique. ``part`` is the part of the
-    prompt the operator works on; None: one of ``Brief.evolve``, drawn.
+    and may be no prompt for the task at all, such as a mutation-prompt or a critique: then all its parts begin with an
+    underscore, and the task does not check it. ``part`` is the part of the prompt the operator works on; None: one of
+    ``Brief.evolve``, drawn.
     """
 
     operator: Operator
@@ -229,12 +230,14 @@ class EvaluatorFactory(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """A model call that wants to be made, with the most it can use."""
+    """A model call that wants to be made, with the most it can use, and what it is for: see `Receipt`."""
 
     key: str
     tokens: int
     usd: float | None
     model: str = ""
+    purpose: str = ""
+    individual: int | None = None
 
 
 CANCELLED = "cancelled"
@@ -272,7 +275,10 @@ class Ledger(Protocol):
         ...
 
     async def settle(self, receipt: Receipt) -> None:
-        """Record the call; when this returns the answer survives a killed process."""
+        """Record the call; when this returns the answer survives a killed process.
+
+        It is recorded even if the caller is cancelled meanwhile: a reservation is given back, a paid answer kept.
+        """
         ...
 
 

@@ -15,6 +15,7 @@ from evo.folder import RunFolder
 from evo.journal import read_table
 from evo.lineage import Ancestry, Lineage
 from evo.model import Individual, Prompt
+from evo.operator_ledger import operator_ledger
 from evo.replay import individuals_now, read_individuals
 from evo.settings import RunSettings
 from evo.store import elapsed_of, spent_of
@@ -166,6 +167,26 @@ class Run:
     def events(self) -> pa.Table:
         """Return what happened, island by island, in order."""
         return read_table(self.path, "events")
+
+    def operators(self) -> pa.Table:
+        """Return what each operator's births came to and took; a row each, the highest mean gain first.
+
+        Seed prompts and migrants are left out. What cannot be known is null, never 0.
+
+        - operator: its name; ``tried``: its births; ``valid``: those that gave a usable prompt.
+        - failed: births without a prompt, or with one of which no row could be scored; ``dropped``: by racing.
+        - duplicates: births of a prompt, all its parts, that had been born in this run before.
+        - unscored: valid births without a score so far, as a method may ask for them.
+        - compared: births that share a scored dev or train row with their parent (role ``base``, else the first with a
+          score); ``improved``: those above it, by the mean over all rows both have a score for by now.
+        - gain, gain_low, gain_high: mean gain over the births compared, and its 95 % interval. A birth counts once,
+          whatever the number of its rows. Too low where scores chose the parents, too high where the operator had read
+          the parents' mistakes on the same rows: compare operators, and trust the final test.
+        - calls, tokens, cost_usd: the operator's own model calls, every attempt; null cost: a price is unknown.
+        - task_calls: calls to score its children, the final test left out.
+        - calls_per_improvement: both kinds of calls for each improved child; null where none improved.
+        """
+        return operator_ledger(self.path)
 
     def lineage(self, individual: Individual | Best | int) -> Lineage:
         """Return an individual with all its ancestors."""

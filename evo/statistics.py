@@ -24,6 +24,8 @@ CELLS = 200_000
 """Most numbers drawn at once: they stay in the processor's cache, and memory is bounded for any number of examples."""
 EXACT_FLIPS = 13
 """Up to this many non-zero differences every assignment of signs is tried (8192 at most)."""
+MANY = 1_000
+"""From this many differences on their mean is as good as normal, and a bootstrap says nothing more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +107,22 @@ def paired_difference(
         interval, p_value = _difference_interval(differences, confidence, rng), _sign_flip(differences, rng)
     mean = math.fsum(differences) / len(shared)
     return PairedDifference(mean, interval.low, interval.high, len(shared), p_value, confidence)
+
+
+def difference_interval(
+    differences: Iterable[float], confidence: float = 0.95, rng: np.random.Generator | None = None
+) -> Interval:
+    """Return the confidence interval of a mean of differences in [-1, 1], one for each unit; [-1, 1] without any.
+
+    The bootstrap of `paired_difference`; Student's interval for `MANY` differences and more. The same differences give
+    the same interval unless an ``rng`` is passed.
+    """
+    values = _array(differences)
+    if len(values) < MANY or _flat(values):
+        return _difference_interval(values, confidence, rng or child_rng(0, "difference-interval"))
+    half = _student(_quantile(confidence), len(values) - 1) * float(values.std(ddof=1)) / math.sqrt(len(values))
+    mean = float(values.mean())
+    return Interval(mean - half, mean + half)
 
 
 def _array(values: Iterable[float]) -> Floats:

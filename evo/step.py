@@ -52,7 +52,7 @@ async def _breed(ground: Ground[S], world: World, number: int, proposal: Proposa
         rng = child_rng(ground.seed, "operator", ground.island, sequence_of(number), attempt)
         try:
             prompt = (await proposal.operator(parents, llm, rng)).focused(INSTRUCTION)
-            if proposal.examples != ():
+            if prompt.shown or proposal.examples != ():
                 ground.task.check(prompt)
         except (OperatorError, LlmError) as error:
             reasons.append(str(error))

@@ -20,6 +20,8 @@ from evo.statistics import mean_interval, paired_difference, wilson
 
 SEED = "seed"
 """The operator of individuals that are seed prompts."""
+ENOUGH = 0.5
+"""Share of the most evidence anyone has that it takes to be ranked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,16 +63,19 @@ def ranking(folder: Path, k: int | None = None, *, operator: str | None = None) 
     if not table.num_rows:
         return []
     most = pc.max(pc.add(table["n_scored"], 0)).as_py()
-    table = table.filter(pc.greater_equal(table["n_scored"], 0.5 * most))
+    table = table.filter(pc.greater_equal(table["n_scored"], ENOUGH * most))
     prompts = read_table(folder, "prompts", ["hash", "text"])
     length = dict(zip(prompts["hash"].to_pylist(), pc.utf8_length(prompts["text"]).to_pylist(), strict=True))
-    rows = sorted(table.to_pylist(), key=lambda r: (-_sure(r["fitness"], r["n_scored"]), length[r["prompt"]], r["id"]))
+    rows = sorted(
+        table.to_pylist(), key=lambda r: (-sure_fitness(r["fitness"], r["n_scored"]), length[r["prompt"]], r["id"])
+    )
     first = {row["prompt"]: row["id"] for row in reversed(rows)}
     best = sorted(first.values(), key={row["id"]: place for place, row in enumerate(rows)}.__getitem__)
     return best[:k]
 
 
-def _sure(fitness: float, n: int) -> float:
+def sure_fitness(fitness: float, n: int) -> float:
+    """Return the lower end of the interval of a mean score over ``n`` examples: what individuals are ranked by."""
     return wilson(min(n, fitness * n), n).low
 
 

@@ -1,8 +1,8 @@
 """A model that is no model, for tests and first tries: free, instant, and the same on every machine.
 
 ``model: fake/toy`` answers the toy task of `fitness.toy` better the better the instruction is worded, and answers
-requests for a new prompt (their text holds ``<prompt>``) with a changed mixture of the prompts they quote.
-Anything else gets a short meaningless reply.
+requests for a new prompt (their text holds ``<prompt>``) with a changed mixture of the prompts they quote, those for a
+criticism (``<reason>``) with what the prompt might say. Anything else gets a short meaningless reply.
 """
 
 from __future__ import annotations
@@ -132,7 +132,7 @@ class FakeLlm:
         if request.choices:
             logprobs, lengths = _likelihoods(request, text), tuple(map(_tokens, request.choices))
             return Completion("", _tokens(text), sum(lengths), 0.0, seconds, logprobs, lengths)
-        reply = self._written(request, text) if "<prompt>" in text.lower() else _classified(request, text)
+        reply = self._reply(request, text)
         return Completion(reply, _tokens(text), _tokens(reply), 0.0, seconds)
 
     async def aclose(self) -> None:
@@ -148,6 +148,12 @@ class FakeLlm:
             self._attempts[key] = self._attempts.get(key, 0) + 1
             if _uniform("error", key, str(self._attempts[key])) < self._options.error_rate:
                 raise LlmError(f"{self._settings.name}: overloaded (option error_rate)", transient=True)
+
+    def _reply(self, request: Request, text: str) -> str:
+        held = text.lower()
+        if "<prompt>" in held:
+            return self._written(request, text)
+        return _criticised(request, text) if "<reason>" in held else _classified(request, text)
 
     def _written(self, request: Request, text: str) -> str:
         rng = np.random.default_rng(_hash("write", text, str(request.seed), str(request.replicate)))
@@ -191,6 +197,11 @@ def _mutated(sentences: list[str], rng: np.random.Generator) -> str:
 
 def _sentences(prompt: str) -> list[str]:
     return re.split(r"(?<=[.!?])\s+", prompt)
+
+
+def _criticised(request: Request, text: str) -> str:
+    phrase = PHRASES[_hash("reason", text, str(request.seed), str(request.replicate)) % len(PHRASES)]
+    return f"<reason>It does not say: {phrase}</reason>"
 
 
 def _classified(request: Request, text: str) -> str:

@@ -39,6 +39,18 @@ def mistakes(individual: Individual, rows: Sequence[Example]) -> tuple[tuple[Exa
     return tuple((known[o.example], o) for o in wrong)
 
 
+def successes(individual: Individual, rows: Sequence[Example]) -> tuple[tuple[Example, Outcome], ...]:
+    """Return the rows an individual scored 1 on, with its outcomes, dev and train rows alike, by number."""
+    known = {row.number: row for row in rows}
+    outcomes = sorted(outcomes_of(individual).items())
+    return tuple((known[number], o) for number, o in outcomes if o.score == 1.0 and number in known)
+
+
+def working_of(outcome: Outcome) -> str:
+    """Return what the model wrote; where that was no more than its answer, the answer."""
+    return cut(outcome.reply or outcome.answer)
+
+
 def outcomes_of(individual: Individual) -> dict[int, Outcome]:
     """Return what an individual did on each row it has a score on, dev and train rows alike."""
     outcomes = (*individual.evaluation.outcomes, *individual.practice.outcomes)

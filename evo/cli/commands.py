@@ -95,6 +95,7 @@ def _reading(commands: _Commands) -> None:
     best = _add(commands, "best", reading.best, "print the best prompt of a run")
     best.add_argument("-k", type=int, default=1, help="print the K best by dev score")
     show = _add(commands, "show", reading.show, "show how a run stands: islands, operators, failures, cost")
+    show.add_argument("--operators", action="store_true", help="what each operator's births gained and cost")
     lineage = _add(commands, "lineage", reading.lineage, "show where a prompt came from")
     for parser in (best, show, lineage):
         parser.add_argument("run", help="the run's folder, or the storage folder for its latest run")

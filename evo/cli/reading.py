@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
+from evo.cli.operators import print_operators
 from evo.cli.report import print_report, prompt_lines
+from evo.cli.tables import table, wide_console
 from evo.cli.text import duration, money, one_line, percent, safe
 from evo.errors import ConfigError
 from evo.model import Individual
@@ -38,22 +38,31 @@ def best(options: Namespace) -> None:
 
 
 def show(options: Namespace) -> None:
-    """Print how a run stands."""
+    """Print how a run stands, or what its operators' births came to."""
     run = _open(options.run)
+    if options.operators:
+        return _operators(run, as_json=options.json)
     about = _about(run)
     if options.json:
         return _print_json(about)
-    console = Console()
+    console = wide_console()
     spent = about["spent"]
     words = (
         f"{spent['calls']:,} calls, {spent['tokens']:,} tokens, {money(spent['usd'])}, {duration(about['elapsed_s'])}"
     )
     console.print(f"{run.path}: {about['status']}, {words}", markup=False, highlight=False, soft_wrap=True)
-    console.print(_table("islands", about["islands"]))
-    console.print(_table("operators", about["operators"]))
+    console.print(table("islands", about["islands"]))
+    console.print(table("operators", about["operators"]))
     for failure in about["failures"]:
         console.print(f"failed {failure['count']}x: {one_line(failure['note'], 150)}", markup=False, highlight=False)
     return None
+
+
+def _operators(run: Run, *, as_json: bool) -> None:
+    rows = run.operators().to_pylist()
+    if as_json:
+        return _print_json({"run": str(run.path), "status": run.status, "operators": rows})
+    return print_operators(run, rows)
 
 
 def lineage(options: Namespace) -> None:
@@ -132,16 +141,6 @@ def _summary(key: str, name: Any, members: list[dict[str, Any]]) -> dict[str, An
         "missing_rows": sum(row["n_missing"] for row in members),
         "unparsed_rows": sum(row["n_unparsed"] for row in members),
     }
-
-
-def _table(title: str, rows: list[dict[str, Any]]) -> Table:
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
-    for name in rows[0] if rows else ():
-        table.add_column(name.replace("_", " "), justify="left" if name == "operator" else "right")
-    for row in rows:
-        cells = (percent(v) if k in ("best", "median") else one_line(str(v), 40) for k, v in row.items())
-        table.add_row(*(Text(cell) for cell in cells))
-    return table
 
 
 def _fitness(one: Individual) -> str:

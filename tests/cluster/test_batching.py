@@ -96,6 +96,17 @@ async def test_a_call_granted_to_a_cancelled_caller_is_given_back(answer, cancel
     assert unsent == [("a", 0, None, CANCELLED)] * given_back
 
 
+async def test_what_a_cancelled_caller_settles_is_settled_all_the_same():
+    desk = Desk()
+    ledger = BatchingLedger(0, desk, 0.01)
+    told = [asyncio.create_task(ledger.settle(receipt(key))) for key in "ab"]
+    await asyncio.sleep(0)
+    told[0].cancel()
+    await asyncio.gather(*told, return_exceptions=True)
+    assert (told[0].cancelled(), told[1].result()) == (True, None)
+    assert [[r.key for r in batch] for batch in desk.settled] == [["a", "b"]]
+
+
 def test_an_inline_run_writes_the_calls_of_one_turn_at_once(tmp_path, monkeypatch):
     batches: list[int] = []
     append = Journal.append

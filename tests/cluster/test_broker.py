@@ -121,7 +121,21 @@ async def test_what_a_lost_worker_waited_for_is_not_reserved_for_it(open_broker)
     await broker.settle(0, [receipt("k", None)])
     await asyncio.sleep(0.01)
     assert await soon(broker.admit(2, admission("k"))) is None
-    dead.cancel()
+    with pytest.raises(Interrupted):
+        await soon(dead)
+
+
+async def test_what_a_lost_worker_asked_and_what_comes_late_is_not_granted(open_broker):
+    broker = open_broker()
+    await broker.lose_worker(1)
+    ((answer, error, must_wait),) = await broker.admit_all(1, [admission("k")])
+    assert (answer, type(error), must_wait) == (None, Interrupted, False)
+    with pytest.raises(Interrupted):
+        await soon(broker.admit(1, admission("k")))
+    assert await soon(broker.next_job(1)) is None
+    assert await soon(broker.admit(2, admission("k"))) is None
+    await broker.settle(1, [receipt("other")])
+    assert broker.account.spent.calls == 1, "what it paid for counts"
 
 
 async def test_a_stop_ends_admission_and_the_final_test_opens_it_again(open_broker):

@@ -29,6 +29,10 @@ from fitness.fake import FakeLlm
 from fitness.toy import toy_rows
 
 METHODS = ["steady-state", "evoprompt-ga", "evoprompt-de"]
+GENERATIONAL = [
+    {"name": "evoprompt-ga", "population": 6, "generations": 2},
+    {"name": "promptbreeder", "population": 6, "generations": 2, "batch": 6, "contexts": 2},
+]
 SEEDS = ["Judge the review.", "Say positive or negative.", "What is the tone?", "Read and decide."]
 PATIENCE_S = 20
 
@@ -140,8 +144,8 @@ def test_the_same_seed_gives_the_same_run_and_another_seed_another(settings, tmp
     assert alike(first) != alike(other)
 
 
-def test_a_generational_run_does_not_depend_on_concurrency_or_what_the_cache_holds(settings):
-    method = {"name": "evoprompt-ga", "population": 6, "generations": 2}
+@pytest.mark.parametrize("method", GENERATIONAL, ids=lambda method: method["name"])
+def test_a_generational_run_does_not_depend_on_concurrency_or_what_the_cache_holds(settings, method):
     narrow = go(settings(method=method, budget={"calls": 1000}, concurrency=1))
     recalled = go(settings(method=method, budget={"calls": 1000}, concurrency=64))
     assert alike(narrow) == alike(recalled)
@@ -265,9 +269,10 @@ def test_an_interrupted_run_goes_on_and_pays_nothing_twice(settings, monkeypatch
     assert not any(row["recalled"] for row in rows(run, "calls"))
 
 
-def test_a_generational_run_interrupted_ends_as_if_it_had_not_been(settings, tmp_path, monkeypatch):
+@pytest.mark.parametrize("method", GENERATIONAL, ids=lambda method: method["name"])
+def test_a_generational_run_interrupted_ends_as_if_it_had_not_been(settings, tmp_path, monkeypatch, method):
     monkeypatch.setattr(cluster.archipelago, "WATCH_S", 0.02)
-    content = settings(method={"name": "evoprompt-ga", "generations": 2, "population": 6}, budget={"calls": 1000})
+    content = settings(method=method, budget={"calls": 1000})
     whole = go({**content, "storage": str(tmp_path / "whole")})
     path = stop_after({**content, "model": model(latency_ms=4), "concurrency": 6}, 60)
     assert alike(resume(path)) == alike(whole)

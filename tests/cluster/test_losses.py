@@ -19,10 +19,10 @@ from evo import Run
 from evo.commission import Commission
 from evo.config import parse
 from evo.engine import prepare
-from evo.errors import EvoError
+from evo.errors import EvoError, Interrupted
 from fitness.toy import toy_rows
 
-PATIENCE_S = 6
+PATIENCE_S = 20
 
 
 class Lost(Exception):
@@ -117,9 +117,9 @@ def order(tmp_path, monkeypatch):
     return make
 
 
-async def voyage(order: Commission, fleet: InlineFleet) -> Run:
+async def voyage(order: Commission, fleet: InlineFleet, stop: asyncio.Event | None = None) -> Run:
     try:
-        await asyncio.wait_for(sail(order, fleet, 2, asyncio.Event(), lambda snapshot: None), PATIENCE_S)
+        await asyncio.wait_for(sail(order, fleet, 2, stop or asyncio.Event(), lambda snapshot: None), PATIENCE_S)
     finally:
         if isinstance(fleet, LossyFleet):
             await fleet.bury()
@@ -168,3 +168,47 @@ async def test_a_worker_that_cannot_start_ends_the_run_with_its_words(order):
     doomed = order("doomed")
     with pytest.raises(EvoError, match="a process cannot start"):
         await voyage(doomed, Broken(doomed))
+
+
+@pytest.fixture
+def long_waits(monkeypatch):
+    """Let a lost member wait for longer than any test, and the end too."""
+    monkeypatch.setattr(cluster.archipelago, "RESTART_WAITS_S", (60.0,) * 5)
+    monkeypatch.setattr(cluster.archipelago, "GRACE_S", 60.0)
+
+
+STEADY = {"method": {"name": "steady-state", "operators": {"paraphrase": 1.0}}}
+
+
+async def test_a_worker_that_waits_to_start_again_does_not_hold_up_the_end(order, long_waits):
+    lossy = order("lossy", budget={"births": 10}, **STEADY)
+    fleet = LossyFleet(lossy, workers=[0.1])
+    run = await voyage(lossy, fleet)
+    assert (fleet.deaths, run.status) == (1, "done")
+
+
+async def test_an_island_does_not_wait_to_start_again_when_the_others_have_used_up_the_budget(order, long_waits):
+    lossy = order("lossy", budget={"calls": 200}, **STEADY)
+    fleet = LossyFleet(lossy, islands=[0.1])
+    run = await voyage(lossy, fleet)
+    assert fleet.deaths == 1
+    assert run.result["winner"]["test"]["n"] == 10
+    assert run.spent.calls > 150
+
+
+async def test_a_cap_in_seconds_holds_while_every_island_waits_to_start_again(order, long_waits):
+    lossy = order("lossy", budget={"seconds": 2.0}, **STEADY)
+    fleet = LossyFleet(lossy, islands=[0.2, 0.2])
+    run = await voyage(lossy, fleet)
+    assert fleet.deaths == 2
+    assert run.result["elapsed_s"] < 4
+
+
+@pytest.mark.parametrize("lost", [{"workers": [0.2, 0.2]}, {"islands": [0.2, 0.2]}, {"workers": [0.2]}], ids=str)
+async def test_a_stop_is_obeyed_at_once_while_somebody_waits_to_start_again(order, long_waits, lost):
+    lossy, stop = order("lossy", **STEADY), asyncio.Event()
+    fleet = LossyFleet(lossy, **lost)
+    asyncio.get_running_loop().call_later(0.5, stop.set)
+    with pytest.raises(Interrupted):
+        await voyage(lossy, fleet, stop)
+    assert fleet.deaths == sum(map(len, lost.values()))

@@ -201,6 +201,17 @@ async def test_an_answer_with_an_unpaired_surrogate_is_mended_before_anyone_sees
         assert (await accounted(inner, opened).complete(ASK)).text == reply
 
 
+async def test_an_answer_recalled_from_another_run_is_logged_for_whom_it_was(tmp_path, script):
+    inner = script()
+    with bank(tmp_path / "one", run="one") as first:
+        await accounted(inner, first).complete(ASK)
+    with bank(tmp_path / "two", run="two") as second:
+        await accounted(inner, second).complete(ASK)
+        (row,) = second.calls()
+        assert (row["recalled"], row["individual"], row["purpose"], row["model"]) == (True, 7, "task", inner.identity)
+    assert len(inner.requests) == 1
+
+
 @pytest.mark.parametrize("text", ["", "plain", "日本語", "\ud800"])
 def test_a_reservation_bounds_what_a_call_can_use(text):
     asked = admission_of(Request.user(text, max_tokens=9), "m", Price(0.5, 2.0))

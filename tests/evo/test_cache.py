@@ -8,6 +8,7 @@ import sys
 import pytest
 from bank import answer
 
+import evo.cache
 from evo.cache import AnswerCache
 from evo.errors import EvoError
 from evo.model import Completion
@@ -41,9 +42,11 @@ def test_answers_survive_closing_whole(open_cache):
 def test_each_run_counts_its_own_uses(open_cache):
     one, two = open_cache("one"), open_cache("two")
     one.put([("k", answer())])
+    one.flush()
     assert two.get("k") == (answer(), False)
     two.put([("k", answer())])
     assert two.get("k") == (answer(), True)
+    two.flush()
     one.forget_uses()
     assert (one.get("k"), two.get("k")) == ((answer(), False), (answer(), True))
 
@@ -53,7 +56,44 @@ def test_the_first_answer_stays(open_cache):
     cache.put([("k", answer("first"))])
     cache.put([("k", answer("second")), ("other", answer())])
     assert cache.get("k")[0].text == "first"
-    assert cache.get("other") is not None
+    cache.flush()
+    cache.put([("k", answer("third"))])
+    cache.close()
+    assert open_cache().get("k")[0].text == "first"
+    assert open_cache().get("other") is not None
+
+
+def test_answers_are_known_at_once_and_written_some_at_a_time(open_cache, monkeypatch):
+    monkeypatch.setattr(evo.cache, "HELD", 3)
+    monkeypatch.setattr(evo.cache, "HELD_S", 60.0)
+    mine, other = open_cache("mine"), open_cache("other")
+    mine.put([("a", answer()), ("b", answer())])
+    assert mine.get("a") == (answer(), True)
+    assert other.get("a") is None
+    mine.put([("c", answer())])
+    assert [other.get(key) for key in "abc"] == [(answer(), False)] * 3
+    assert [mine.get(key) for key in "abc"] == [(answer(), True)] * 3
+
+
+def test_an_answer_that_comes_a_while_after_the_last_is_written_at_once(open_cache, monkeypatch):
+    monkeypatch.setattr(evo.cache, "HELD_S", 0.0)
+    mine, other = open_cache("mine"), open_cache("other")
+    mine.put([("a", answer())])
+    assert other.get("a") == (answer(), False)
+
+
+def test_what_is_held_back_when_a_run_forgets_its_uses_is_no_use(open_cache):
+    cache = open_cache()
+    cache.put([("k", answer())])
+    cache.forget_uses()
+    assert cache.get("k") == (answer(), False)
+
+
+def test_a_file_that_is_gone_at_the_end_is_no_error(open_cache):
+    cache = open_cache()
+    cache.put([("k", answer())])
+    cache._db.close()
+    cache.close()
 
 
 def test_a_put_that_fails_stores_nothing_of_it(open_cache):
@@ -80,6 +120,7 @@ def test_a_file_that_is_only_busy_is_not_damaged(tmp_path, monkeypatch):
     path = tmp_path / "answers.sqlite"
     other = AnswerCache(path, "other")
     other.put([("k", answer())])
+    other.flush()
     real, tries = AnswerCache._connect, []
 
     def busy(where):
@@ -111,6 +152,7 @@ sys.stdin.readline()
 cache = AnswerCache(Path(sys.argv[1]), sys.argv[2])
 for number in range(150):
     cache.put([(f"{number}", Completion(str(number), 1, 1, 0.0)), (f"{sys.argv[2]}-{number}", Completion("", 1, 1))])
+cache.close()
 """
 
 

@@ -62,7 +62,7 @@ def hostile(tmp_path_factory) -> Path:
     return folder.path
 
 
-READING = [("best",), ("best", "-k", "5"), ("show",), ("lineage",), ("lineage", "--all")]
+READING = [("best",), ("best", "-k", "5"), ("show",), ("lineage",), ("lineage", "--all"), ("show", "--operators")]
 
 
 @pytest.mark.parametrize("words", READING, ids=" ".join)
@@ -71,7 +71,9 @@ def test_text_of_an_enemy_cannot_steer_the_terminal(hostile, capsys, words):
     assert (code, err) == (0, "")
     assert not STEERING.findall(out.replace("\n", "").replace("\t", ""))
     out.encode()
-    if words != ("show",):
+    if words[0] == "show":
+        assert "ev\\u001b[31mil" in out
+    else:
         assert "\\u001b[2J" in out
         assert "\\u202egnihton" in out
         assert "[bold]x[/bold]" in out
@@ -97,6 +99,12 @@ def test_the_documents_hold_what_one_reads_them_for(hostile, capsys):
     assert show["spent"] == {"calls": 1, "tokens": 4, "usd": 0.5}
     assert show["islands"][0]["failed"] == 1
     assert show["failures"] == [{"note": HOSTILE, "count": 1}]
+    operators = json.loads(command(capsys, "show", hostile, "--operators", "--json")[1])["operators"]
+    assert [(one["operator"], one["tried"], one["improved"], one["gain"]) for one in operators] == [
+        ("ev\x1b[31mil", 1, 1, pytest.approx(1 / 3)),
+        ("paraphrase", 1, 1, pytest.approx(1 / 3)),
+        ("cloze", 1, 0, None),
+    ]
     line = json.loads(command(capsys, "lineage", hostile, "--json")[1])
     assert ([one["individual"] for one in line["line"]], line["ancestors"]) == ([0, 1, 2], [0, 1])
     of_failed = json.loads(command(capsys, "lineage", hostile, "3", "--json")[1])
@@ -196,6 +204,7 @@ def test_a_run_that_scored_nothing_yet_can_be_looked_at(tmp_path, capsys):
     settings = RunSettings.model_validate({"task": {"data": "x"}, "storage": str(tmp_path)})
     path = RunFolder.create(settings, base=Path("."), title="t", fingerprint="f").path
     assert command(capsys, "show", path)[0] == 0
+    assert "no operator's birth has ended yet" in command(capsys, "show", path, "--operators")[1]
     assert json.loads(command(capsys, "show", path, "--json")[1])["status"] == "unfinished"
     for name in ("best", "lineage"):
         code, out, err = command(capsys, name, path)

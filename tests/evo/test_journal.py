@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import json
+import math
 import shutil
 import threading
 import time
@@ -15,7 +16,9 @@ import pytest
 
 import evo.journal as module
 from evo.journal import Journal, next_number, open_journals, read_journal, read_pieces, read_table, seal
-from evo.schema import TABLES, event_row
+from evo.model import Completion
+from evo.ports import Receipt
+from evo.schema import TABLES, call_row, event_row
 
 
 def edge(child: int, parent: int = 0) -> dict[str, object]:
@@ -210,6 +213,18 @@ def test_any_text_a_model_may_give_is_kept_readable(tmp_path, journal, text):
     (sealed_row,) = read_table(tmp_path, "prompts").to_pylist()
     assert open_row == sealed_row
     assert sealed_row["text"].replace("�", "?") == text.encode("utf-8", "replace").decode()
+
+
+@pytest.mark.parametrize("value", [-math.inf, math.inf, math.nan, -0.25])
+def test_a_likelihood_that_is_no_finite_number_is_kept(tmp_path, journal, value):
+    call = call_row(Receipt("k", "m", "task", 1, 0.0, Completion("yes", 3, 1, 0.0, 0.5, (value, -1.0), (1, 2))))
+    journal.append({"calls": [call]})
+    (open_row,) = read_table(tmp_path, "calls").to_pylist()
+    journal.close()
+    (sealed_row,) = read_table(tmp_path, "calls").to_pylist()
+    for row in (open_row, sealed_row):
+        assert row["logprobs"] == pytest.approx([value, -1.0], nan_ok=True)
+        assert row["lengths"] == [1, 2]
 
 
 def test_parts_are_plain_parquet_for_duckdb_and_pandas_while_the_run_goes_on(tmp_path):

@@ -18,7 +18,7 @@ folder = Path(sys.argv[1])
 random.seed(7)
 
 def write(acknowledge):
-    journal = Journal(folder, seal_rows=150)
+    journal = Journal(folder, seal_rows=30)
     number = read_table(folder, "edges").num_rows
     while True:
         rows = [{"child": number + i, "parent": 0, "role": "base", "place": 0} for i in range(3)]

@@ -78,9 +78,10 @@ async def test_a_method_may_name_the_part(tmp_path):
     assert len({one.prompt.part("system") for one in children}) == len(children)
 
 
+@pytest.mark.parametrize("part", ["instruction", "_critique"])
 @pytest.mark.parametrize("examples", [None, ()])
-async def test_a_birth_without_a_score_need_not_be_a_prompt_for_the_task(tmp_path, examples):
-    refused = replace(SEED.with_part("instruction", "{"))
+async def test_only_a_birth_without_a_score_and_without_a_part_to_show_may_be_no_prompt(tmp_path, examples, part):
+    refused = Prompt.of({part: "{"})
     world = ToyWorld(tmp_path)
 
     @dataclass(frozen=True)
@@ -95,5 +96,6 @@ async def test_a_birth_without_a_score_need_not_be_a_prompt_for_the_task(tmp_pat
     await live(replace(ground(method), task=ToyTask(BOTH)), begin(ground(method)), world)
     world.journal.close()
     children = [one for one in read_individuals(tmp_path) if one.parents]
-    assert [one.status for one in children] == ["failed" if examples is None else "ok"] * 3
+    unchecked = examples == () and part == "_critique"
+    assert [one.status for one in children] == ["ok" if unchecked else "failed"] * 3
     assert all(one.evaluation.count == 0 for one in children)

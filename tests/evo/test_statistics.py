@@ -3,7 +3,15 @@ import math
 import numpy as np
 import pytest
 
-from evo.statistics import Interval, PairedDifference, mean_interval, paired_difference, wilson
+from evo.statistics import (
+    MANY,
+    Interval,
+    PairedDifference,
+    difference_interval,
+    mean_interval,
+    paired_difference,
+    wilson,
+)
 
 
 def rng(seed: int = 0) -> np.random.Generator:
@@ -165,3 +173,32 @@ def test_significant_needs_test_and_interval():
     assert PairedDifference(0.1, 0.02, 0.2, 50, 0.01).significant
     assert not PairedDifference(0.1, -0.01, 0.2, 50, 0.01).significant
     assert not PairedDifference(0.1, 0.02, 0.2, 50, 0.06).significant
+
+
+def test_the_interval_of_differences_is_that_of_the_paired_difference():
+    a, b = rng(1).random(40), rng(2).random(40)
+    paired = paired_difference(keyed(a), keyed(b), rng(3))
+    assert difference_interval(a - b, rng=rng(3)) == Interval(paired.low, paired.high)
+    assert difference_interval(a - b) == difference_interval(a - b)
+
+
+def test_without_differences_nothing_is_known_and_one_says_little():
+    assert difference_interval([]) == Interval(-1.0, 1.0)
+    one = difference_interval([0.5])
+    assert one.low < 0 < 0.5 < one.high
+
+
+def test_many_differences_give_nearly_the_interval_of_the_bootstrap():
+    many = rng(4).choice([-0.5, 0.0, 0.1, 1.0], size=MANY, p=[0.2, 0.5, 0.2, 0.1])
+    few, quick = difference_interval(many[:-1]), difference_interval(many)
+    width = quick.high - quick.low
+    assert quick.low + quick.high == pytest.approx(2 * many.mean())
+    assert (few.low, few.high) == (
+        pytest.approx(quick.low, abs=0.05 * width),
+        pytest.approx(quick.high, abs=0.05 * width),
+    )
+
+
+def test_many_equal_differences_still_leave_room():
+    same = difference_interval([0.0] * (2 * MANY))
+    assert -0.05 < same.low < 0 < same.high < 0.05

@@ -160,6 +160,15 @@ def test_prompts_are_found_where_they_are_quoted(text, prompts):
     assert quoted_prompts(text) == prompts
 
 
+def test_a_criticism_names_a_phrase_and_follows_the_seed():
+    text = "Instruction: Sort.\n\nText: Review: The lamp was really broken and the film came in a blue box.\n<reason>"
+    said = [asked(fake(), text, seed=seed).text for seed in range(20)]
+    assert all(re.fullmatch(r"<reason>It does not say: .*</reason>", reason) for reason in said)
+    assert {reason.removeprefix("<reason>It does not say: ").removesuffix("</reason>") for reason in said} <= {*PHRASES}
+    assert len(set(said)) > 5
+    assert said[0] == asked(fake(), text, seed=0).text
+
+
 def test_some_replies_come_without_tags():
     request = CROSS.format("Alpha one.", "Beta two.")
     untagged = [not child_of(fake(garble=0.3), request, seed) for seed in range(300)]

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from evo.errors import OperatorError
-from evo.model import FAILED, Brief, Completion, Evaluation, Example, Individual, Outcome, Prompt, Request
+from evo.model import FAILED, INSTRUCTION, Brief, Completion, Evaluation, Example, Individual, Outcome, Prompt, Request
 from evo.ports import Evidence, Price, Proposal
 from evo.randomness import child_rng
 
@@ -80,6 +80,8 @@ class ScriptedLlm:
 
 def recombined(request: Request) -> str:
     """Return a reply whose prompt is made of words of the prompts in the request, and sometimes a new one."""
+    if "<reason>" in request.text:
+        return "<reason>It does not say what to look at.</reason>"
     rng = np.random.default_rng(request.seed)
     asked = re.split(r"Now do the same|New version", request.text)
     shown = asked[1] if request.text.rstrip().endswith(("Step 1.", "over:")) else asked[0]
@@ -100,6 +102,8 @@ class Driven:
     best_by_birth: list[float]
     evidence: dict[int, Individual] = field(default_factory=dict)
     """What each request for evidence ended with, by its number."""
+    pending: dict[int, Proposal | Evidence] = field(default_factory=dict)
+    """Steps asked for and not told."""
 
     def told_of(self, number: int) -> Individual:
         """Return what a step ended with."""
@@ -122,7 +126,7 @@ def drive(
     driven = Driven(method.start(task), [], [], [])
     llm = ScriptedLlm(reply)
     order = np.random.default_rng(shuffle)
-    pending: dict[int, Proposal | Evidence] = {}
+    pending = driven.pending
     number = 0
     room = min(slots, method.in_flight or slots)
     while len(driven.individuals) < births:
@@ -166,9 +170,9 @@ def give_birth(number: int, proposal: Proposal, llm: ScriptedLlm, seed: int) -> 
     return failed(number)
 
 
-def measured(one: Individual, examples: Sequence[int]) -> Individual:
-    """Return the individual with what its prompt scores on these examples alone."""
-    score = fitness(one.prompt)
+def measured(one: Individual, examples: Sequence[int], score: float | None = None) -> Individual:
+    """Return the individual with what its prompt scores on these examples alone, or with this score on each."""
+    score = fitness(one.prompt) if score is None else score
     rows = {row.number: row for row in (*DEV, *TRAIN)}
     outcomes = [Outcome(n, score, answer=rows[n].target if score >= 0.5 else "good") for n in examples]
     dev, train = (Evaluation.of(o for o in outcomes if rows[o.example] in split) for split in (DEV, TRAIN))
@@ -185,8 +189,10 @@ def at_once(coroutine: Coroutine[Any, Any, T]) -> T:
 
 
 async def call(proposal: Proposal, llm: ScriptedLlm, rng: np.random.Generator) -> Prompt:
-    """Return what the proposal's operator writes."""
-    return await proposal.operator(proposal.parents, llm, rng)
+    """Return what the proposal's operator writes, with the focus where the loop puts it."""
+    part = proposal.part or INSTRUCTION
+    parents = [replace(parent, prompt=parent.prompt.focused(part)) for parent in proposal.parents]
+    return (await proposal.operator(parents, llm, rng)).focused(INSTRUCTION)
 
 
 def ask_all(method: Any, state: Any, first: int, limit: int = 100) -> tuple[list[Proposal], Any]:

@@ -1,0 +1,32 @@
+"""Rows as a table on a terminal, every cell taken for untrusted text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from evo.cli.text import one_line, percent
+
+WIDE = 200
+"""Columns where there is no terminal: no row is folded, so that it can be searched and cut."""
+
+
+def wide_console() -> Console:
+    """Return the console to print tables on: as wide as the terminal, or `WIDE` and plain where there is none."""
+    console = Console()
+    return console if console.is_terminal else Console(width=WIDE)
+
+
+def table(title: str, rows: Sequence[Mapping[str, Any]]) -> Table:
+    """Return rows of the same keys as a table, numbers to the right; scores named best and median in percent."""
+    shown = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    for name in rows[0] if rows else ():
+        shown.add_column(name.replace("_", " "), justify="left" if name == "operator" else "right", overflow="fold")
+    for row in rows:
+        cells = (percent(v) if k in ("best", "median") else one_line(str(v), 40) for k, v in row.items())
+        shown.add_row(*(Text(cell) for cell in cells))
+    return shown

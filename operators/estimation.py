@@ -1,0 +1,78 @@
+"""Promptbreeder's estimation of distribution (Fernando et al., 2023): the model continues a list of prompts.
+
+Near-duplicates are left out by whoever picks the parents (`operators.similarity`), so that the edges of a birth name
+exactly the prompts that were shown. A copy of any of them is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from evo.model import Individual, Prompt, by_fitness
+from evo.ports import Llm
+from operators.breeder_templates import next_of_lineage, next_of_list, next_of_ranking
+from operators.genes import mutation_of
+from operators.mutation_prompts import MAX_TOKENS, WARM, written
+from operators.rewrites import refuse_copy
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """Return the base with the next prompt of a list of the other parents', in random order, no fitness shown."""
+
+    name: ClassVar[str] = "eda"
+
+    temperature: float = WARM
+    max_tokens: int = MAX_TOKENS
+
+    async def __call__(self, parents: Sequence[Individual], llm: Llm, rng: np.random.Generator) -> Prompt:
+        """Return the child. Raises OperatorError when the reply is unusable or a copy."""
+        base, *listed = parents
+        request = next_of_list([listed[int(place)].prompt.text for place in rng.permutation(len(listed))])
+        text = await written(llm, request, self.temperature, self.max_tokens, rng)
+        refuse_copy(text, listed)
+        return base.prompt.with_text(text)
+
+
+@dataclass(frozen=True, slots=True)
+class RankedEstimate:
+    """Return the base with the next prompt of a list that ascends in fitness and is said to descend.
+
+    Parents: base, the carrier of the mutation-prompt that heads the list, and those listed, in any order.
+    """
+
+    name: ClassVar[str] = "eda-rank-index"
+
+    temperature: float = WARM
+    max_tokens: int = MAX_TOKENS
+
+    async def __call__(self, parents: Sequence[Individual], llm: Llm, rng: np.random.Generator) -> Prompt:
+        """Return the child. Raises OperatorError when the reply is unusable or a copy."""
+        base, carrier, *listed = parents
+        ascending = [member.prompt.text for member in sorted(listed, key=by_fitness, reverse=True)]
+        request = next_of_ranking(ascending, mutation_of(carrier.prompt))
+        text = await written(llm, request, self.temperature, self.max_tokens, rng)
+        refuse_copy(text, listed)
+        return base.prompt.with_text(text)
+
+
+@dataclass(frozen=True, slots=True)
+class LineageEstimate:
+    """Return the base with the next prompt of its lineage: further parents are its elite ancestors, oldest first."""
+
+    name: ClassVar[str] = "lineage"
+
+    temperature: float = WARM
+    max_tokens: int = MAX_TOKENS
+
+    async def __call__(self, parents: Sequence[Individual], llm: Llm, rng: np.random.Generator) -> Prompt:
+        """Return the child. Raises OperatorError when the reply is unusable or a copy."""
+        base, *elites = parents
+        request = next_of_lineage([elite.prompt.text for elite in elites])
+        text = await written(llm, request, self.temperature, self.max_tokens, rng)
+        refuse_copy(text, elites)
+        return base.prompt.with_text(text)

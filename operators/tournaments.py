@@ -1,0 +1,86 @@
+"""Binary tournaments between slots of a population: who meets whom, on which rows, and who wins (Promptbreeder's).
+
+Both sides are scored on the same fresh random batch. The timetable is drawn ahead, as far as it is needed, so that
+a newborn can be scored at its birth on the batch of its first tournament: no batch is spent without a comparison.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from evo.model import by_fitness
+from operators.units import Slots, Unit
+
+Form = Literal["generational", "steady-state"]
+
+
+@dataclass(frozen=True, slots=True)
+class Tournament:
+    """Two slots that meet, and the dev rows that decide."""
+
+    slots: tuple[int, int]
+    rows: tuple[int, ...]
+
+    def sides(self, slots: Slots) -> tuple[Unit, ...]:
+        """Return the units that meet; where a slot is empty there is one, or none."""
+        return tuple(unit for slot in self.slots if (unit := slots[slot]) is not None)
+
+    def decided(self, slots: Slots) -> tuple[int, int] | None:
+        """Return the slots of winner and loser; None where both are empty.
+
+        The higher mean on the rows both have a score for wins. A tie, or no such row, goes to the fitter by all
+        evidence, then the shorter, then the older. Whoever meets an empty slot wins.
+        """
+        first, second = self.slots
+        a, b = slots[first], slots[second]
+        if a is None or b is None:
+            return None if a is b else (first, second) if b is None else (second, first)
+        ours, theirs = a.individual.evaluation.scores, b.individual.evaluation.scores
+        shared = [row for row in self.rows if row in ours and row in theirs]
+        lead = sum(ours[row] for row in shared) - sum(theirs[row] for row in shared)
+        if abs(lead) < 1e-9:
+            lead = 1 if by_fitness(a.individual) < by_fitness(b.individual) else -1
+        return (first, second) if lead > 0 else (second, first)
+
+
+Meetings = tuple[Tournament, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Timetable:
+    """Rounds to come. A round is a shuffle of all slots into pairs, or in the steady-state form one random pair."""
+
+    size: int
+    form: Form
+    dev: tuple[int, ...]
+    batch: int
+    rounds: tuple[Meetings, ...] = ()
+
+    def until(self, slot: int, rng: np.random.Generator) -> Timetable:
+        """Return the timetable, drawn on until the slot takes part."""
+        rounds = list(self.rounds)
+        while not any(slot in tournament.slots for meetings in rounds for tournament in meetings):
+            rounds.append(self._drawn(rng))
+        return replace(self, rounds=tuple(rounds))
+
+    def rows_of(self, slot: int) -> tuple[int, ...]:
+        """Return the rows of the slot's next tournament. Raises StopIteration when none is drawn yet."""
+        return next(meeting.rows for meetings in self.rounds for meeting in meetings if slot in meeting.slots)
+
+    def opened(self, rng: np.random.Generator) -> tuple[Meetings, Timetable]:
+        """Return the next round, and the timetable without it."""
+        first, *rest = self.rounds or (self._drawn(rng),)
+        return first, replace(self, rounds=tuple(rest))
+
+    def batch_of(self, rng: np.random.Generator) -> tuple[int, ...]:
+        """Return a fresh random batch of dev rows; all of them where there are no more."""
+        places = rng.choice(len(self.dev), size=min(self.batch, len(self.dev)), replace=False)
+        return tuple(self.dev[int(place)] for place in places)
+
+    def _drawn(self, rng: np.random.Generator) -> Meetings:
+        order = [int(slot) for slot in rng.permutation(self.size)]
+        pairs = self.size // 2 if self.form == "generational" else 1
+        return tuple(Tournament((order[2 * pair], order[2 * pair + 1]), self.batch_of(rng)) for pair in range(pairs))

@@ -1,0 +1,87 @@
+"""The final test when the budget ends in the middle of it: whatever was affordable is paired."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
+from cluster.finals import BLOCK, block_size
+from evo import Run, evolve
+from evo.budget import Usage
+from evo.status import Snapshot
+from fitness.toy import toy_rows
+
+ROWS = 200
+
+
+def snapshot(left_s: float | None) -> Snapshot:
+    return Snapshot("test", 10.0, left_s, Usage(100), 0, 0, 0, 0, ())
+
+
+@pytest.mark.parametrize(
+    ("left_s", "row_s", "at_once", "rows"),
+    [
+        (None, 0.1, 1, BLOCK),
+        (None, 0.1, 200, 200),
+        (1000.0, 0.1, 1, BLOCK),
+        (10.0, 0.1, 1, 25),
+        (10.0, 0.1, 32, 32),
+        (0.1, 0.1, 1, 1),
+        (-3.0, 0.1, 2, 2),
+    ],
+)
+def test_a_block_takes_about_a_quarter_of_the_time_left_and_leaves_no_slot_idle(left_s, row_s, at_once, rows):
+    assert block_size(snapshot(left_s), row_s, at_once) == rows
+
+
+def run(storage: Path, **more: object) -> Run:
+    rows = toy_rows(ROWS + 10)
+    settings = {
+        "prompts": ["Sort the text."],
+        "method": {"name": "steady-state", "operators": {"paraphrase": 1.0}},
+        "model": {"name": "fake/toy", "options": {"latency_ms": 100}},
+        "concurrency": 4,
+        "executor": "inline",
+        "storage": str(storage),
+        **more,
+    }
+    return evolve({"data": {"dev": rows[:10], "test": rows[10:]}, "scorer": "choice"}, **settings)
+
+
+def rows_tested(run: Run) -> list[set[int]]:
+    """Return the test rows with a score of each side."""
+    found = defaultdict(set)
+    for row in run.evaluations().to_pylist():
+        if row["split"] == "test" and row["score"] is not None:
+            found[row["individual"]].add(row["example"])
+    return list(found.values())
+
+
+def test_when_time_ends_within_the_first_block_what_was_paid_is_paired(tmp_path):
+    ended = run(tmp_path, budget={"births": 5, "seconds": 3.0})
+    assert ended.status == "budget"
+    one, other = rows_tested(ended)
+    assert one == other
+    assert 8 <= len(one) < BLOCK, "time did not end within the first block: nothing was tested"
+    assert ended.result["gain"]["n"] == ended.result["winner"]["test"]["n"] == len(one)
+    answered = {row["call"] for row in ended.evaluations().to_pylist()}
+    unpaired = [row for row in ended.calls().to_pylist() if row["purpose"] == "task" and row["key"] not in answered]
+    assert len(unpaired) <= 8
+
+
+@pytest.mark.parametrize("budget", [{"calls": 200}, {"tokens": 6000}], ids=str)
+def test_when_another_cap_ends_within_a_block_what_was_paid_is_paired(tmp_path, budget):
+    ended = run(tmp_path, budget=budget, model={"name": "fake/toy", "options": {"latency_ms": 1}})
+    assert ended.status == "budget"
+    one, other = rows_tested(ended)
+    assert one == other
+    assert len(one) > 10
+    assert ended.result["gain"]["n"] == len(one)
+
+
+def test_a_test_that_fits_is_whole(tmp_path):
+    whole = run(tmp_path, budget={"calls": 2000}, model="fake/toy")
+    assert whole.status == "done"
+    assert [len(rows) for rows in rows_tested(whole)] == [ROWS, ROWS]
