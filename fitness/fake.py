@@ -50,7 +50,8 @@ PHRASES = (
 """What a mutation may add: half of it helps on the toy task."""
 
 HEADED = re.compile(
-    r"^[ \t]*(?P<head>(?:basic |current |parent |seed |old |new )?(?:prompt|instruction)[ \t]*\d*(?:,[^:\n]{0,40})?):"
+    r"^[ \t]*(?P<head>(?:basic |current |parent |seed |old |new )?(?:prompt|instruction|phrase)[ \t]*\d*"
+    r"(?:,[^:\n]{0,40})?):"
     r"[ \t]*(?P<text>\S.*(?:\n(?!\s*$|[ \t]*(?:step\b|[\w ,]{0,60}:)).+)*)$",
     re.IGNORECASE | re.MULTILINE,
 )
@@ -165,7 +166,7 @@ class FakeLlm:
 
 
 def quoted_prompts(text: str) -> tuple[str, ...]:
-    """Return the prompts quoted in a request for a new one, as ``Prompt 1: ...``, ``Instruction: ...`` or in tags.
+    """Return what a request for a new prompt or phrase quotes: ``Prompt 1: ...``, ``Instruction: ...``, or in tags.
 
     Under one heading the last counts: worked examples come before the real thing.
     """

@@ -139,17 +139,16 @@ class Ape:
 
     def _opened(self, state: ApeState, rng: np.random.Generator) -> ApeState:
         """Return the state with a round's births: seeds and inductions, or variations of the best."""
-        brief, rows = state.brief, state.sieve.shared
+        brief, rows, part = state.brief, state.sieve.shared, _part(state.brief)
         if not state.round:
             samples = tuple(drawn_rows(brief.practice, self.num_demos, rng) for _ in range(self.num_subsamples))
             operators: tuple[Operator, ...] = (*map(Seed, brief.seeds), *self._inductions(brief, samples))
-            return state.bearing((Proposal(operator, examples=rows) for operator in operators), state.sieve)
+            return state.bearing((Proposal(operator, examples=rows, part=part) for operator in operators), state.sieve)
         ranking = state.sieve.ranking
         parents = ranking[: max(1, math.ceil(self.resample_top * len(ranking)))]
         depth = min(state.sieve.subset, len(state.sieve.rows))
         sieve = replace(state.sieve, depth=depth, runners=parents, dropped=())
         vary = Paraphrase(self.temperature, self.max_tokens)
-        part = _part(brief)
         births = (Proposal(vary, (parent,), ("base",), sieve.shared, part) for parent in parents)
         return state.bearing(births, sieve)
 

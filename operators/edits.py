@@ -77,7 +77,7 @@ class Edit:
             sources = tuple(phrase.text for phrase in _offered(others, level, self.locked))
             phrases = split(text, level, self.locked)
             edited = EDITS[operation](phrases, Material(level, sources, self.labels), rng)
-            child = tidy(edited, parent) if edited and _has_words(edited) else text
+            child = tidy(edited, parent) if edited and has_words(edited) else text
             if child != text and len(child) <= longest:
                 return child
         raise OperatorError(
@@ -149,7 +149,8 @@ def tidy(phrases: Sequence[Phrase], parent: str) -> str:
     return join(pieces)
 
 
-def _has_words(phrases: Sequence[Phrase]) -> bool:
+def has_words(phrases: Sequence[Phrase]) -> bool:
+    """Return whether anything but locked phrases and marks is left."""
     return any(re.search(r"\w", phrases[place].text) for place in free(phrases))
 
 

@@ -34,7 +34,7 @@ def delete(phrases: Phrases, material: Material, rng: np.random.Generator) -> Ph
     """Return the phrases without one."""
     del material
     places = free(phrases)
-    return _without(phrases, places[int(rng.integers(len(places)))]) if len(places) > 1 else None
+    return without(phrases, places[int(rng.integers(len(places)))]) if len(places) > 1 else None
 
 
 def swap(phrases: Phrases, material: Material, rng: np.random.Generator) -> Phrases | None:
@@ -55,12 +55,12 @@ def substitute(phrases: Phrases, material: Material, rng: np.random.Generator) -
     """Return the phrases with one replaced: by a source's, a synonym (words), a fragment, a step or a frame."""
     fresh = _fresh(material.sources, phrases)
     if fresh:
-        return _replaced(phrases, draw(free(phrases), rng), draw(fresh, rng))
+        return replaced(phrases, draw(free(phrases), rng), draw(fresh, rng))
     if material.level == "sentence":
         return _other_sentence(phrases, material.labels, rng)
     if material.level == "clause" and rng.random() < 0.5:
         places = [place for place in free(phrases) if place > 0 and not phrases[place - 1].ends_sentence]
-        return _replaced(phrases, draw(places, rng), draw(_fresh(FRAGMENTS, phrases), rng))
+        return replaced(phrases, draw(places, rng), draw(_fresh(FRAGMENTS, phrases), rng))
     return _other_word(phrases, material.labels, rng)
 
 
@@ -68,11 +68,11 @@ def add(phrases: Phrases, material: Material, rng: np.random.Generator) -> Phras
     """Return the phrases with one more: a source's phrase that is absent here, or one of the bank."""
     fresh = draw(_fresh(material.sources, phrases), rng)
     if fresh is not None:
-        return _inserted(phrases, fresh, rng)
+        return inserted(phrases, fresh, rng)
     if rng.random() < 0.25:
         return _with_cue(phrases, rng)
     fresh = draw(_fresh((*STEPS, *frames(material.labels)), phrases), rng)
-    return None if fresh is None else _inserted(phrases, fresh, rng)
+    return None if fresh is None else inserted(phrases, fresh, rng)
 
 
 EDITS = {"delete": delete, "swap": swap, "substitute": substitute, "add": add}
@@ -95,7 +95,7 @@ def _bare(text: str) -> str:
     return f" {' '.join(words)} "
 
 
-def _without(phrases: Phrases, place: int) -> Phrases:
+def without(phrases: Phrases, place: int) -> Phrases:
     """Return the phrases without one; the mark that closed a sentence, and a line break, stay."""
     before, gone, after = list(phrases[:place]), phrases[place], list(phrases[place + 1 :])
     if gone.ends_sentence and before and not before[-1].locked and not before[-1].ends_sentence:
@@ -105,7 +105,7 @@ def _without(phrases: Phrases, place: int) -> Phrases:
     return (*before, *after)
 
 
-def _replaced(phrases: Phrases, place: int | None, text: str | None) -> Phrases | None:
+def replaced(phrases: Phrases, place: int | None, text: str | None) -> Phrases | None:
     """Return the phrases with another text in one place, closed by a mark that suits the place."""
     if place is None or text is None:
         return None
@@ -132,7 +132,7 @@ def _other_sentence(phrases: Phrases, labels: tuple[str, ...], rng: np.random.Ge
     places = free(phrases)
     instructions = (*OPENINGS, *frames(labels)) if rng.random() < 0.5 else frames(labels) or OPENINGS
     options = instructions if len(places) < 2 else (*STEPS, *instructions)
-    return _replaced(phrases, draw(places, rng), draw(_fresh(options, phrases), rng))
+    return replaced(phrases, draw(places, rng), draw(_fresh(options, phrases), rng))
 
 
 def _other_word(phrases: Phrases, labels: tuple[str, ...], rng: np.random.Generator) -> Phrases | None:
@@ -154,7 +154,7 @@ def _other_word(phrases: Phrases, labels: tuple[str, ...], rng: np.random.Genera
     return (*phrases[:place], replace(phrases[place], text=text), *phrases[place + 1 :])
 
 
-def _inserted(phrases: Phrases, text: str, rng: np.random.Generator) -> Phrases | None:
+def inserted(phrases: Phrases, text: str, rng: np.random.Generator) -> Phrases | None:
     """Return the phrases with a new one: a sentence between sentences, anything else anywhere."""
     new = Phrase(text)
     if not new.ends_sentence or text[0].islower():
@@ -165,9 +165,9 @@ def _inserted(phrases: Phrases, text: str, rng: np.random.Generator) -> Phrases 
 
 
 def _with_fragment(phrases: Phrases, new: Phrase, place: int) -> Phrases:
-    """Return the phrases with a fragment, which takes over the mark of the phrase it comes after."""
+    """Return the phrases with a fragment, which takes over the mark of the phrase it comes after and closes nothing."""
     if place == 0 or phrases[place - 1].locked or not phrases[place - 1].ends_sentence:
-        return (*phrases[:place], new, *phrases[place:])
+        return (*phrases[:place], _marked(new, "") if new.ends_sentence else new, *phrases[place:])
     before = phrases[place - 1]
     pair = _marked(before, ""), _marked(new, _mark(before.text))
     return (*phrases[: place - 1], *pair, *phrases[place:])

@@ -38,8 +38,8 @@ class Stock:
     max_tokens: int
     rows: tuple[Example, ...] = ()
     """Dev rows: what members got wrong there may be shown to a model."""
-    shots: tuple[Example, ...] = ()
-    """Rows that may be shown to a model with their targets, or become worked examples."""
+    practice: tuple[Example, ...] = ()
+    """Rows that may be shown to a model with their targets."""
 
     def parent(self, rng: np.random.Generator, without: Individual | None = None) -> Individual:
         """Return a tournament's winner; ``without`` takes part only where nobody else lives."""
@@ -103,7 +103,7 @@ def differential(stock: Stock, rng: np.random.Generator) -> Proposal:
 
 def few_shot(stock: Stock, rng: np.random.Generator) -> Proposal:
     """Return a member with one change of its worked examples."""
-    return Proposal(FewShot(rows=stock.shots), (stock.parent(rng),), ("base",), part=EXAMPLES)
+    return Proposal(FewShot(rows=stock.practice), (stock.parent(rng),), ("base",), part=EXAMPLES)
 
 
 def reflect(stock: Stock, rng: np.random.Generator) -> Proposal:
@@ -115,7 +115,7 @@ def reflect(stock: Stock, rng: np.random.Generator) -> Proposal:
 
 def induce(stock: Stock, rng: np.random.Generator) -> Proposal:
     """Return a restart: an instruction induced from five rows takes the place of a member's."""
-    demos = drawn_rows(stock.shots, 5, rng)
+    demos = drawn_rows(stock.practice, 5, rng)
     operator = Induce(demos=demos, labels=stock.labels, temperature=stock.temperature, max_tokens=stock.max_tokens)
     return Proposal(operator, (stock.parent(rng),), ("base",))
 

@@ -28,6 +28,15 @@ Instruction: $base
 New version:"""
 )
 
+_REPHRASE = Template(
+    """Say the phrase below in other words of the same meaning. It is a piece of a longer text: add nothing to it.
+Put only the new phrase between <prompt> and </prompt>.
+
+Phrase: $phrase
+
+New phrase:"""
+)
+
 _CROSSOVER_STEPS = """\
 Step 1. Cross the two prompts over: take what is useful from each and write one new prompt from it.
 Step 2. Mutate the prompt of step 1: change its wording or its approach, so that it may work better. Put only \
@@ -84,6 +93,11 @@ Step = tuple[str, str]
 def paraphrase(base: str) -> str:
     """Return the request for one paraphrase."""
     return _PARAPHRASE.substitute(keep=keep_line((base,)), base=base)
+
+
+def rephrase(phrase: str) -> str:
+    """Return the request for a paraphrase of one phrase, without the prompt it stands in."""
+    return _REPHRASE.substitute(phrase=phrase)
 
 
 def crossover_mutation(first: str, second: str, family: Family) -> str:

@@ -172,6 +172,7 @@ def test_a_choice_alone_is_as_likely_as_among_the_labels():
         ("Basic prompt: So it is\non two lines\nStep 1. x", ("So it is\non two lines",)),
         ("Prompt 3, the best so far: Very good", ("Very good",)),
         ("Improve <prompt>Sort the text</prompt>, answer in <prompt>", ("Sort the text",)),
+        ("Phrase: or bad, then,\n\nNew phrase:", ("or bad, then,",)),
         ("between <prompt> and </prompt>", ()),
     ],
 )

@@ -87,7 +87,7 @@ def recombined(request: Request) -> str:
         return f"<prompt>Do the {' '.join(word for word in GOOD_WORDS if rng.random() < 0.3)} task.</prompt>"
     asked = re.split(r"Now do the same|New version", request.text)
     shown = asked[1] if request.text.rstrip().endswith(("Step 1.", "over:")) else asked[0]
-    prompts = re.findall(r"^(?:Prompt \d[^:]*|Basic prompt|Instruction(?: \d+)?): (.*)$", shown, re.MULTILINE)
+    prompts = re.findall(r"^(?:Prompt \d[^:]*|Basic prompt|Instruction(?: \d+)?|Phrase): (.*)$", shown, re.MULTILINE)
     words = sorted({word for prompt in prompts for word in prompt.rstrip(".?").split()})
     chosen = [word for word in words if rng.random() < 0.7] or words[:1]
     extra = [GOOD_WORDS[rng.integers(len(GOOD_WORDS))]] if rng.random() < 0.3 else []

@@ -1,4 +1,4 @@
-"""A small world for the tests of the reflective Pareto search: it takes a method's steps one by one and counts."""
+"""A small world for the tests of methods that want evidence: it takes a method's steps one by one and counts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from evo.model import Evaluation, Individual, Outcome, Prompt
 from evo.ports import Evidence, Proposal
 from evo.randomness import child_rng
 from operators.pareto import ReflectPareto
-from operators.pool import Pool
 
 ALL_DEV, ALL_TRAIN = tuple(row.number for row in DEV), tuple(row.number for row in TRAIN)
 Scores = Callable[[Prompt, int], float | None]
@@ -38,8 +37,8 @@ def changes(prompt: Prompt, row: int) -> float:
 class World:
     """Takes a method's steps one by one: breeds with a scripted model, scores by a function, counts what it costs."""
 
-    method: ReflectPareto
-    state: Pool
+    method: Any
+    state: Any
     scores: Scores = level
     replies: list[str] = field(default_factory=list)
     """What the model writes, in turn; then ``otherwise``."""
@@ -55,6 +54,7 @@ class World:
         )
 
     def ask(self) -> Proposal | Evidence | None:
+        step: Proposal | Evidence | None
         step, state = self.method.ask(self.state, self.number, child_rng(1, "ask", self.number))
         if step is not None:
             self.state, self.pending[self.number] = state, step

@@ -1,0 +1,81 @@
+"""Every method on an island beside a steady-state one: whole small runs, a fake model, and migrants both ways."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from test_conformance import METHODS
+
+from evo import Run, evolve
+from evo.engine import reopen
+from evo.life import relive
+from evo.loop import MIGRATION
+from evo.model import Individual, island_of
+from evo.replay import history_of
+from fitness.toy import toy_rows
+
+ROWS = toy_rows(24, 5)
+TASK = {"data": {"train": ROWS[:8], "dev": ROWS[8:20], "test": ROWS[20:]}, "scorer": "choice"}
+SEEDS = [
+    "Sort it, as you like, or not.",
+    "What is the mood, by the way?",
+    "Is it good, or bad?",
+    "Read, and then decide.",
+]
+BIRTHS = 60
+"""Of both islands together."""
+SMALL: dict[str, dict[str, Any]] = {
+    "evoprompt-ga": {"population": 4, "generations": None},
+    "evoprompt-de": {"population": 4, "generations": None},
+    "grips": {"iterations": None, "restart": "seeds"},
+}
+"""Arguments with which a method is past its beginning, and not at its end, within its births."""
+
+
+@pytest.fixture(scope="module", params=sorted(METHODS))
+def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    method = {"name": request.param, **SMALL.get(request.param, {})}
+    return evolve(
+        TASK,
+        prompts=SEEDS,
+        model="fake/toy",
+        islands=[{"method": method}, {"method": "steady-state"}],
+        migration={"every": 4, "count": 1},
+        budget={"births": BIRTHS},
+        executor="inline",
+        storage=str(tmp_path_factory.mktemp(request.param)),
+        seed=4,
+    )
+
+
+def living(run: Run, island: int) -> list[Individual]:
+    """Return who lives on an island at the end, by its log."""
+    ground = reopen(Path(run.path)).ground(island)
+    return list(ground.method.living(relive(ground, history_of(run.path, island)).state))
+
+
+def test_both_islands_end_with_living_members(run: Run) -> None:
+    assert run.status == "done"
+    for island in (0, 1):
+        members = living(run, island)
+        assert members
+        assert all(island_of(member.number) == island for member in members)
+
+
+def test_migrants_live_and_breed_among_the_members_of_any_method(run: Run) -> None:
+    arrived = {row["copy"] for row in run.migrations().to_pylist() if row["to_island"] == 0 and row["accepted"]}
+    assert arrived
+    bred = {edge["parent"] for edge in run.edges().to_pylist() if edge["role"] != "migrant_of"}
+    assert arrived & (bred | {member.number for member in living(run, 0)})
+
+
+def test_every_parent_is_known_and_older(run: Run) -> None:
+    born = {row["id"]: row for row in run.individuals().to_pylist()}
+    edges = run.edges().to_pylist()
+    assert edges
+    assert all(born[edge["parent"]]["generation"] <= born[edge["child"]]["generation"] for edge in edges)
+    for edge in edges:
+        migrated = born[edge["child"]]["operator"] == MIGRATION
+        assert (island_of(edge["parent"]) != island_of(edge["child"])) is migrated
