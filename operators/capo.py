@@ -149,10 +149,10 @@ class Capo:
         block = state.blocks[0]
         if state.stage == "seeds":
             seed = state.brief.seeds[place]
-            shown = {row.number for prompt, rows in state.practice if prompt == seed for row in rows}
+            shown = {row.number for prompt, rows in state.shots if prompt == seed for row in rows}
             return Proposal(Seed(seed), examples=(*block, *sorted(shown))), state
         if state.stage == "examples":
-            seed, rows = state.practice[place]
+            seed, rows = state.shots[place]
             parent = next(one for one in state.newborn if one.prompt == seed)
             return Proposal(Demonstrate.of(rows), (parent,), ("base",), block, EXAMPLES), state
         if state.stage == "crossover":

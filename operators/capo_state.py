@@ -133,7 +133,7 @@ def _after_brood(state: CapoState) -> CapoState:
     born = tuple(one for one in state.brood.told if one.status != FAILED)
     if state.stage == "seeds":
         alive = {one.prompt for one in born}
-        shots = tuple(shot for shot in state.practice if shot[0] in alive)
+        shots = tuple(shot for shot in state.shots if shot[0] in alive)
         state = replace(state, newborn=born, shots=shots, stage="examples", brood=Brood(len(shots)))
         return state if shots else _first_members(state)
     if state.stage == "examples":
