@@ -56,7 +56,9 @@ class Fleet(Protocol):
 async def sail(order: Commission, fleet: Fleet, workers: int, stop: asyncio.Event, watch: Watch) -> None:
     """Run a commission to its result. Raises EvoError, and Interrupted when ``stop`` was set."""
     broker = await fleet.open(workers)
-    plan = WorkerPlan(order.task, order.models, max(1, order.settings.concurrency // workers))
+    judged = {order.models_of(number)[0] for number in range(len(order.settings.archipelago))}
+    slots = max(1, order.settings.concurrency // workers)
+    plan = WorkerPlan(order.task, order.models, slots, tuple(sorted(judged)))
     over = asyncio.Event()
     spare = itertools.count(workers)
     crew = [asyncio.create_task(_keep_worker(fleet, broker, place, plan, spare, over)) for place in range(workers)]

@@ -23,11 +23,15 @@ AHEAD = 2
 
 @dataclass(frozen=True, slots=True)
 class WorkerPlan:
-    """What every worker is given once: the task, the run's models, and how many calls it may have under way."""
+    """What every worker is given once: the task, the run's models, and how many calls it may have under way.
+
+    ``judged`` are the places of the models under test: whether the task can be scored with them is known at the start.
+    """
 
     task: Task
     models: tuple[ModelSettings, ...]
     slots: int
+    judged: tuple[int, ...] = ()
 
 
 class FitnessWorker:
@@ -52,6 +56,7 @@ class FitnessWorker:
         """Pull and do jobs until there are none; then close the models."""
         running: set[asyncio.Task[None]] = set()
         try:
+            await self._check()
             while True:
                 while sum(self._ahead.values()) >= AHEAD * self._plan.slots:
                     self._progress.clear()
@@ -69,6 +74,14 @@ class FitnessWorker:
                 task.cancel()
             for llm in self._models.values():
                 await llm.aclose()
+
+    async def _check(self) -> None:
+        """End the run before its first call when a model under test cannot be made, or cannot be scored."""
+        try:
+            for place in self._plan.judged:
+                self._evaluator(place, self._model(place))
+        except EvoError as error:
+            await self._broker.stop(error)
 
     async def _do(self, job: Job) -> None:
         result: Evaluation | Completion | EvoError
@@ -90,26 +103,29 @@ class FitnessWorker:
         if job.prompt is None:
             assert job.request is not None
             return await llm.complete(job.request)
-        settings = self._plan.models[job.model]
+        return await self._evaluator(job.model, llm).evaluate(job.prompt, job.examples)
+
+    def _evaluator(self, model: int, llm: Llm) -> Evaluator:
+        settings = self._plan.models[model]
         build: Callable[..., Evaluator] = resolve("evo.evaluators", "rows")
-        evaluator = build(self._plan.task, llm, temperature=settings.temperature, max_tokens=settings.max_tokens)
-        return await evaluator.evaluate(job.prompt, job.examples)
+        return build(self._plan.task, llm, temperature=settings.temperature, max_tokens=settings.max_tokens)
 
     def _one_done(self, job: Job) -> None:
         self._ahead[job.number] -= self._ahead[job.number] > 0
         self._progress.set()
 
     def _accounted(self, job: Job) -> Accounted:
-        settings = self._plan.models[job.model]
-        if job.model not in self._models:
-            self._models[job.model] = build_model(settings)
-        inner = self._models[job.model]
         return Accounted(
-            inner,
+            self._model(job.model),
             self._ledger,
             self._slots,
             job.purpose,
             job.individual,
-            settings.attempts,
+            self._plan.models[job.model].attempts,
             lambda: self._one_done(job),
         )
+
+    def _model(self, place: int) -> Llm:
+        if place not in self._models:
+            self._models[place] = build_model(self._plan.models[place])
+        return self._models[place]

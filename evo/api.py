@@ -69,7 +69,10 @@ def resume(
 
 
 def open_run(path: str | Path) -> Run:
-    """Return a run to look at: finished, interrupted, or going on. Raises ConfigError when there is none."""
+    """Return a run to look at: finished, interrupted, or going on. A storage folder stands for its latest run.
+
+    Raises ConfigError when there is none.
+    """
     return Run(path)
 
 

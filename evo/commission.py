@@ -66,6 +66,7 @@ def commission(path: Path, settings: RunSettings, base: Path, task: Task) -> Com
 
 def check(settings: RunSettings, task: Task) -> None:
     """Try everything that can be tried before a call is made. Raises ConfigError."""
+    resolve("evo.executors", settings.executor)
     for island in range(len(settings.archipelago)):
         make_ground(settings, task, island).method.start(task.brief)
 

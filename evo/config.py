@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from evo.errors import ConfigError
 from evo.settings import ModelSettings, NamedSettings, RunSettings
-from evo.yaml_file import line_of, one_line_of, read_yaml
+from evo.yaml_file import line_of, read_yaml, reason_of
 
 SECRET = ("api_key_env",)
 """Where a key is put by mistake: what stands there is never shown."""
@@ -47,14 +47,16 @@ def parse(
         ConfigError: one line for each mistake.
     """
     if not isinstance(content, Mapping):
-        raise ConfigError(f"{file}: expected a mapping with at least `task:`, got {type(content).__name__}")
+        got = "nothing" if content is None else type(content).__name__
+        raise ConfigError(f"{file}: expected a mapping with at least `task:`, got {got}")
     merged = dict(content)
     for change in changes:
         merged = _changed(merged, change)
     try:
         settings = RunSettings.model_validate(merged)
     except ValidationError as error:
-        lines = [_mistake(problem, file, node) for problem in _deepest(error.errors())]
+        paths = [change.partition("=")[0].split(".") for change in changes]
+        lines = [_mistake(problem, paths, file, node) for problem in _deepest(error.errors())]
         raise ConfigError("\n".join(dict.fromkeys(lines))) from None
     return settings if base is None else settings.with_model_files(base)
 
@@ -66,7 +68,10 @@ def _changed(content: Mapping[str, Any], change: str) -> dict[str, Any]:
     try:
         value = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise ConfigError(f"--set {path}: the value is not valid YAML: {one_line_of(error)}") from error
+        raise ConfigError(
+            f"--set {path}: the value is not valid YAML: {reason_of(error)}; put it in quotes of its own, as in "
+            f"--set '{path}=\"...\"'"
+        ) from error
     changed: dict[str, Any] = _with(content, path.split("."), value)
     return changed
 
@@ -111,13 +116,21 @@ def _location(problem: Any) -> list[Any]:
     return [*(part for part in inner if not _is_branch(part)), *([] if _names_branch(problem) else [last])]
 
 
-def _mistake(problem: Any, file: str, node: Any) -> str:
+def _place(location: Sequence[Any], paths: Sequence[Sequence[str]], file: str, node: Any) -> str:
+    """Return where a mistake was made: by a change on the command line, or in a line of the file."""
+    parts = [str(part) for part in location]
+    if any(parts[: len(path)] == path for path in paths):
+        return "--set"
+    line = line_of(node, location)
+    return f"{file}:{line}" if line else file
+
+
+def _mistake(problem: Any, paths: Sequence[Sequence[str]], file: str, node: Any) -> str:
     location = _location(problem)
     key = ".".join(map(str, location)) or "the file"
-    line = line_of(node, location)
-    where = f"{file}:{line}" if line else file
+    where = _place(location, paths, file, node)
     if problem["type"] == "extra_forbidden":
-        return f"{where}: unknown key {key!r}{_suggestion(str(location[-1]), _fields_at(location[:-1]))}"
+        return f"{where}: unknown key {key!r}{_suggestion(location)}"
     if problem["type"] == "missing":
         return f"{where}: {key!r} is missing; it is required"
     said = problem["msg"].removeprefix("Value error, ")
@@ -164,8 +177,10 @@ def _models_in(annotation: Any) -> list[type[BaseModel]]:
     return [model for part in getattr(annotation, "__args__", ()) for model in _models_in(part)]
 
 
-def _suggestion(name: str, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(name, known, n=1)
+def _suggestion(location: Sequence[Any]) -> str:
+    name, known = str(location[-1]), _fields_at(location[:-1])
+    inner = [] if location[1:] else [f"{field}.{name}" for field in known if name in _fields_at([field])]
+    near = inner or difflib.get_close_matches(name, known, n=1)
     if near:
         return f"; did you mean {near[0]!r}?"
     return f"; expected one of {', '.join(known)}" if known else ""

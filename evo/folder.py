@@ -64,13 +64,18 @@ class RunFolder:
 
     @classmethod
     def open(cls, path: Path | str) -> RunFolder:
-        """Return an existing run's folder. Raises ConfigError when there is none, naming the latest runs near it."""
+        """Return an existing run's folder, or that of the latest run in a storage folder.
+
+        Raises ConfigError when there is none, naming the latest run near it.
+        """
         folder = Path(path)
-        if not (folder / "run.json").is_file():
-            near = sorted(p.parent for p in [*folder.glob("*/run.json"), *folder.parent.glob("*/run.json")])
-            hint = f"; the latest run near it is {near[-1]}" if near else ""
-            raise ConfigError(f"{str(folder)!r} is no run: expected a folder with run.json{hint}")
-        return cls(folder)
+        if (folder / "run.json").is_file():
+            return cls(folder)
+        if inside := _runs(folder):
+            return cls(inside[-1])
+        near = _runs(folder.parent)
+        hint = f"; the latest run near it is {near[-1]}" if near else ""
+        raise ConfigError(f"{str(folder)!r} is no run: expected a folder with run.json, or one of such folders{hint}")
 
     @property
     def manifest(self) -> dict[str, Any]:
@@ -123,6 +128,11 @@ class Hold:
     def release(self) -> None:
         """Let go."""
         self._file.close()
+
+
+def _runs(storage: Path) -> list[Path]:
+    """Return the runs in a storage folder, the latest last: their names begin with the time."""
+    return sorted(manifest.parent for manifest in storage.glob("*/run.json"))
 
 
 def _plain(settings: RunSettings) -> dict[str, Any]:

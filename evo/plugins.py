@@ -69,7 +69,10 @@ def _imported(path: str, what: str) -> Any:
     try:
         module = importlib.import_module(module_name)
     except (ImportError, ValueError, TypeError) as error:  # an empty name, a relative one
-        raise ConfigError(f"cannot import {module_name!r} for {what} {path!r}: {error}") from error
+        raise ConfigError(
+            f"cannot import {module_name!r} for {what} {path!r}: {error}; put the module beside the configuration, or "
+            "install it"
+        ) from error
     try:
         return getattr(module, attribute)
     except AttributeError:

@@ -58,6 +58,6 @@ class Trial:
             return None
         since = "in a row" if record.proven else "and none was answered"
         return LlmError(
-            f"{record.failures} calls to {receipt.model} failed {since}, the last with: {receipt.error}; "
-            "nothing was scored 0, and the run can be resumed when the model answers"
+            f"{record.failures} calls to {receipt.model} failed {since}, the last with: {receipt.error.rstrip('.')}; "
+            "nothing was scored 0: see that the model is up and its address is right, then `evo resume` goes on"
         )

@@ -24,14 +24,18 @@ def read_yaml(file: Path) -> tuple[Any, Any]:
     try:
         text = file.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise ConfigError(f"no file {str(file)!r}{_near(file)}; expected a YAML configuration") from None
+        raise ConfigError(f"expected a YAML configuration, but there is no file {str(file)!r}{_near(file)}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"cannot read {str(file)!r} as text: {error}") from error
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         content = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise ConfigError(f"{file}: not valid YAML: {one_line_of(error)}") from error
+        mark = getattr(error, "problem_mark", None)
+        place = f"{file}:{mark.line + 1}" if mark else file
+        raise ConfigError(
+            f"{place}: not valid YAML: {reason_of(error)}; mend the indentation or quote the text"
+        ) from error
     if repeated := [f"{file}:{line}: {words}" for line, words in _repeated(node, set())]:
         raise ConfigError("\n".join(repeated))
     return content, node
@@ -54,9 +58,9 @@ def line_of(node: Any, location: Sequence[Any]) -> int | None:
     return line
 
 
-def one_line_of(error: Exception) -> str:
-    """Return an error's words on one line."""
-    return " ".join(str(error).split())
+def reason_of(error: Exception) -> str:
+    """Return what YAML found wrong, on one line, without the places that its own words spell out."""
+    return " ".join(str(getattr(error, "problem", None) or error).split())
 
 
 def _repeated(node: Any, seen: set[int]) -> Iterator[tuple[int, str]]:

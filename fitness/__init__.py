@@ -10,6 +10,7 @@ from fitness.fake import FakeLlm, toy_rows
 from fitness.racing import Full, Subset
 from fitness.scorers import Choice, Contains, Exact, FunctionScorer, Numeric, Regex, make_scorer
 from fitness.splits import Splits, split_rows
+from fitness.target_likelihood import Likelihood
 from fitness.tasks import RowTask, load_task
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "FakeLlm",
     "Full",
     "FunctionScorer",
+    "Likelihood",
     "Numeric",
     "Regex",
     "RowEvaluator",

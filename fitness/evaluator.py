@@ -11,6 +11,7 @@ from evo.errors import BudgetExhausted, ConfigError, Interrupted, LlmError
 from evo.model import Completion, Evaluation, Example, Outcome, Prompt, total_cost
 from evo.ports import Llm
 from fitness.scorers import Choice
+from fitness.target_likelihood import Likelihood
 from fitness.tasks import RowTask
 
 T = TypeVar("T")
@@ -38,10 +39,17 @@ class RowEvaluator:
 
     def __post_init__(self) -> None:
         scorer = self.task.scorer
-        if isinstance(scorer, Choice) and scorer.by == "likelihood" and not self.llm.can_choose:
+        if self.llm.can_choose:
+            return
+        if isinstance(scorer, Choice) and scorer.by == "likelihood":
             raise ConfigError(
                 f"scorer choice, by: likelihood, needs a model that gives log-likelihoods, but {self.llm.identity} "
                 "does not; use by: auto, or a local model"
+            )
+        if isinstance(scorer, Likelihood):
+            raise ConfigError(
+                f"scorer likelihood needs a model that gives log-likelihoods, but {self.llm.identity} does not; use a "
+                "local model, or a scorer that reads text, such as exact"
             )
 
     async def evaluate(self, prompt: Prompt, examples: Sequence[int]) -> Evaluation:
@@ -126,7 +134,9 @@ class RowEvaluator:
         return completion.logprobs
 
     def _chooses(self, example: Example) -> bool:
-        return bool(example.choices) and self.llm.can_choose and self.task.scorer.wants_choices
+        scorer = self.task.scorer
+        options = bool(example.choices) or isinstance(scorer, Likelihood)
+        return options and self.llm.can_choose and scorer.wants_choices
 
 
 async def _together(work: Sequence[Coroutine[Any, Any, T]]) -> list[T]:

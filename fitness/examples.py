@@ -17,6 +17,7 @@ from fitness.datasets import Rows, as_text, summary
 from fitness.layout import INPUT, PROMPT, agreed_placeholders, fill, input_template, placeholders
 from fitness.scorers import Choice, target_flaw
 from fitness.splits import normalised
+from fitness.target_likelihood import Likelihood
 
 MAX_LABELS = 20
 
@@ -91,7 +92,8 @@ def with_labels(drafts: Sequence[Draft], plan: Plan, scorer: Scorer) -> tuple[li
     if plan.choices is not None:
         labels = tuple(dict.fromkeys(choice for draft in drafts for choice in draft.choices))
         return list(drafts), labels if len(labels) <= MAX_LABELS or isinstance(plan.choices, tuple) else (), ""
-    if not (scorer.wants_choices or isinstance(scorer, Choice)):
+    alone = isinstance(scorer, Likelihood) and scorer.unit == "token"
+    if alone or not (scorer.wants_choices or isinstance(scorer, Choice)):
         return list(drafts), (), ""
     spelling: dict[str, str] = {}
     written = Counter(sorted(draft.target for draft in drafts))

@@ -1,8 +1,9 @@
 """A model that is no model, for tests and first tries: free, instant, and the same on every machine.
 
 ``model: fake/toy`` answers the toy task of `fitness.toy` better the better the instruction is worded, and answers
-requests for a new prompt (their text holds ``<prompt>``) with a changed mixture of the prompts they quote, those for a
-criticism (``<reason>``) with what the prompt might say. Anything else gets a short meaningless reply.
+requests for a new prompt (their text holds ``<prompt>``) with a changed mixture of the prompts they quote, or with the
+quoted prompt's gaps filled, where it has such as ``[gap 1]``; those for a criticism (``<reason>``) with what the prompt
+might say. Anything else gets a short meaningless reply.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from evo.model import Completion, Request
 from evo.plugins import unknown
 from evo.ports import Price
 from evo.settings import ModelSettings
-from fitness.toy import NEGATIVE, POSITIVE, hidden_accuracy, review_in, toy_rows, truth
+from fitness.toy import LABELS, NEGATIVE, POSITIVE, hidden_accuracy, review_in, toy_rows, truth
 
 __all__ = ["FakeLlm", "FakeOptions", "quoted_prompts", "toy_rows"]
 
@@ -56,6 +57,7 @@ HEADED = re.compile(
 )
 TAGGED = re.compile(r"<prompt>(.*?)</prompt>", re.IGNORECASE | re.DOTALL)
 PLACEHOLDER = re.compile(r"\{[^{}\s]+\}")
+GAP = re.compile(r"\[gap \d+\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +160,8 @@ class FakeLlm:
     def _written(self, request: Request, text: str) -> str:
         rng = np.random.default_rng(_hash("write", text, str(request.seed), str(request.replicate)))
         garbled = rng.random() < self._options.garble
-        child = _mutated(_crossed(quoted_prompts(text), PLACEHOLDER.findall(text), rng), rng)
+        prompts = quoted_prompts(text)
+        child = _filled(prompts, rng) or _mutated(_crossed(prompts, PLACEHOLDER.findall(text), rng), rng)
         return f"I would rather talk about {child[:40]}" if garbled else f"Here it is.\n<prompt>{child}</prompt>"
 
 
@@ -172,14 +175,26 @@ def quoted_prompts(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(prompt for prompt in found if len(prompt.split()) > 1))
 
 
+def _filled(prompts: Sequence[str], rng: np.random.Generator) -> str:
+    """Return the first prompt that has gaps with a phrase in each; nothing where none has."""
+    gapped = next((prompt for prompt in prompts if GAP.search(prompt)), "")
+    return GAP.sub(lambda _: _phrases(rng, 1)[0].rstrip(".").lower(), gapped)
+
+
 def _crossed(prompts: Sequence[str], placeholders: Sequence[str], rng: np.random.Generator) -> list[str]:
     child = ["Decide whether the review is positive or negative."]
-    if prompts:
+    if not prompts:
+        child = [*_phrases(rng, int(rng.integers(0, 3))), *child]
+    else:
         first, second = (_sentences(prompts[int(place)]) for place in rng.integers(0, len(prompts), 2))
         cut, paste = int(rng.integers(0, len(first) + 1)), int(rng.integers(0, len(second) + 1))
         child = list(dict.fromkeys([*first[:cut], *second[paste:]])) or first
     held = " ".join(child)
     return [*child, *dict.fromkeys(name for name in placeholders if name not in held)]
+
+
+def _phrases(rng: np.random.Generator, count: int) -> list[str]:
+    return [PHRASES[int(place)] for place in rng.choice(len(PHRASES), size=count, replace=False)]
 
 
 def _mutated(sentences: list[str], rng: np.random.Generator) -> str:
@@ -217,14 +232,17 @@ def _classified(request: Request, text: str) -> str:
 
 
 def _likelihoods(request: Request, text: str) -> tuple[float, ...]:
+    """Return the log-likelihood of each choice; one that stands alone is compared with the toy's labels."""
     review = review_in(text)
-    doubt = [0.2 * _uniform("doubt", text, choice) for choice in request.choices]
+    alone = len(request.choices) == 1
+    choices = tuple(dict.fromkeys((*request.choices, *LABELS))) if alone else request.choices
+    doubt = [0.2 * _uniform("doubt", text, choice) for choice in choices]
     guess = _guess(text.replace(review, ""), review, request.replicate) if review else ""
     weights = [
         math.exp(u + (1.5 if guess and choice.lower().startswith(guess[:3]) else 0.0))
-        for u, choice in zip(doubt, request.choices, strict=True)
+        for u, choice in zip(doubt, choices, strict=True)
     ]
-    return tuple(math.log(weight / sum(weights)) for weight in weights)
+    return tuple(math.log(weight / sum(weights)) for weight in weights[: len(request.choices)])
 
 
 def _guess(instruction: str, review: str, replicate: int) -> str:

@@ -72,6 +72,19 @@ def near_misses(prompts: Sequence[str], known: Collection[str]) -> tuple[str, ..
     return tuple(notes)
 
 
+def unfilled(layout: str, known: Collection[str], columns: Collection[str]) -> tuple[str, ...]:
+    """Return a sentence for each thing in braces that a layout leaves as it is. Raises ConfigError for a column."""
+    notes: list[str] = []
+    for name in sorted({*re.findall(r"(?<!\{)\{([\w-]+)\}(?!\})", layout)} - {*known}):
+        if name in columns:
+            raise ConfigError(
+                f"task.layout: expected {braced(known)}, got the column {{{name}}}; columns go into task.input, which "
+                "may be a template of several"
+            )
+        notes.append(f"{{{name}}} in task.layout stays as it is; a layout knows {braced(known)}")
+    return tuple(notes)
+
+
 def braced(names: Collection[str]) -> str:
     """Return names as a reader sees them in a prompt: ``{a}, {b}``, or ``none``."""
     return ", ".join(f"{{{name}}}" for name in sorted(names)) or "none"

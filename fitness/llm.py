@@ -25,6 +25,10 @@ _QUIET = {
     "LITELLM_LOCAL_ANTHROPIC_BETA_HEADERS": "True",  # likewise
     "LITELLM_MODE": "PRODUCTION",  # else it reads a .env file from wherever it is started
 }
+_NOISE = (
+    r"Items? .* using the `ReadOnly` qualifier",  # of types it builds during its first call
+    r"coroutine '\w+\.acompletion' was never awaited",  # where a call is cancelled before it is sent
+)
 _SAMPLING = frozenset({"temperature", "max_tokens", "seed", "stop", "top_p"})
 _OURS = _SAMPLING | {"model", "messages", "n", "stream", "timeout", "api_base"}
 _NO_KEY = "none"
@@ -133,6 +137,8 @@ def _quiet_litellm() -> Any:
     """Return litellm, imported without prints, log lines or network."""
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
+    for message in _NOISE:
+        warnings.filterwarnings("ignore", message)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import litellm

@@ -26,13 +26,15 @@ _PREFIX = re.compile(r"^(?:litellm\.)?\w*(?:Error|Exception|Timeout)(?::| -)\s*"
 
 
 def as_llm_error(error: Exception, settings: ModelSettings, key: str | None) -> LlmError:
-    """Return the error as the run understands it, in the provider's words."""
+    """Return the error as the run understands it, in the provider's words; with the mend where it stops the run."""
     status = _status(error)
     if status == 408 or isinstance(error, (TimeoutError, asyncio.TimeoutError)):
         return LlmError(f"no answer within {settings.timeout_s:g} s", transient=True)
     text = on_one_line(str(error), key)
     fatal = status in _FATAL or (status in (400, 429) and bool(_FATAL_WORDS.search(text)))
     transient = not fatal and (status in _PASSING or status >= 500)
+    if fatal:
+        text = f"{settings.name}: {text.rstrip('.')}; {_mend(status, text, settings)}"
     return LlmError(text, transient=transient, fatal=fatal, retry_after_s=_retry_after(error) if transient else None)
 
 
@@ -45,6 +47,14 @@ def on_one_line(text: str, key: str | None = None) -> str:
         text = shorter
     text = text or "the provider gave no reason"
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
+
+
+def _mend(status: int, text: str, settings: ModelSettings) -> str:
+    if status == 402 or "quota" in text:
+        return "give the account more credit, then `evo resume` goes on"
+    if status in (401, 403) or "key" in text.casefold():
+        return f"put a valid key into {settings.api_key_env or 'the environment'}, then `evo resume` goes on"
+    return "mend the model's name" + (" or api_base" if settings.api_base else "")
 
 
 def _status(error: Exception) -> int:

@@ -13,7 +13,7 @@ from evo.randomness import child_rng
 from evo.settings import DataSettings, TaskSettings
 from fitness.datasets import Rows, read_rows
 from fitness.examples import Draft, Plan, draft_rows, make_plan, with_labels
-from fitness.layout import INPUT, braced, near_misses, placeholders
+from fitness.layout import INPUT, PROMPT, braced, near_misses, placeholders, unfilled
 from fitness.rendering import Frame, messages, stages
 from fitness.scorers import make_scorer
 from fitness.splits import DEV, SPLITS, TEST, TRAIN, Splits, separate, split_rows, stratified_order
@@ -67,12 +67,12 @@ class RowTask:
     ) -> Request:
         """Return the call that shows one example under a prompt, after the ``replies`` to its stages so far.
 
-        With ``choose`` it asks for likelihoods.
+        With ``choose`` it asks for the likelihood of each choice, of the target alone where there is no choice.
         """
         example = self.example(number)
         shown = messages(self.frame, prompt, example.inputs, replies)
         if choose:
-            return Request(shown, choices=example.choices, max_tokens=1)
+            return Request(shown, choices=example.choices or (example.target,), max_tokens=1)
         return Request(shown, temperature=temperature, max_tokens=max_tokens)
 
     def blank_request(self, prompt: Prompt, choices: tuple[str, ...]) -> Request:
@@ -131,7 +131,8 @@ def load_task(
     train, dev = (tuple(_shown(rows[number], plan) for number in order[split]) for split in (TRAIN, DEV))
     brief = Brief(settings.description, seeds, train, dev, labels, plan.placeholders, evolve, settings.layout)
     notes += [*filter(None, [respelled]), *splits.notes, *near_misses(texts, {*plan.columns, INPUT})]
-    notes += [] if splits.test else [NO_TEST]
+    parts = {name for seed in seeds for name, _ in seed.shown} | {PROMPT, INPUT, INSTRUCTION, EXAMPLES}
+    notes += [*unfilled(settings.layout, parts, columns), *([] if splits.test else [NO_TEST])]
     frame = Frame(settings.layout, plan.placeholders)
     mark = _fingerprint(rows, order, plan, settings)
     task = RowTask(rows, order, scorer, brief, frame, _locked(seeds, evolve), tuple(notes), mark)

@@ -9,13 +9,17 @@ from functools import lru_cache
 import numpy as np
 
 from evo.errors import ConfigError
-from evo.model import Example, Individual, by_fitness
+from evo.model import EXAMPLES, Example, Individual, by_fitness
 from evo.plugins import build, names, unknown
 from evo.ports import Operator, Proposal
 from evo.settings import NamedSettings
 from operators.edits import OPERATIONS, Edit, PhraseCrossover, Reframe
+from operators.few_shot import FewShot
+from operators.induction import Induce
 from operators.reflection import Reflect, lessons
+from operators.restatements import BackTranslation, Cloze, Continuation
 from operators.rewrites import CrossoverMutation, DifferentialRecombination, Paraphrase
+from operators.rows import drawn_rows
 from operators.selection import tournament
 from operators.worked_examples import family_for
 
@@ -34,6 +38,8 @@ class Stock:
     max_tokens: int
     rows: tuple[Example, ...] = ()
     """Dev rows: what members got wrong there may be shown to a model."""
+    practice: tuple[Example, ...] = ()
+    """Rows that may be shown to a model with their targets."""
 
     def parent(self, rng: np.random.Generator, without: Individual | None = None) -> Individual:
         """Return a tournament's winner; ``without`` takes part only where nobody else lives."""
@@ -95,11 +101,40 @@ def differential(stock: Stock, rng: np.random.Generator) -> Proposal:
     return Proposal(operator, (first, second, best, base), ("donor1", "donor2", "best", "base"))
 
 
+def few_shot(stock: Stock, rng: np.random.Generator) -> Proposal:
+    """Return a member with one change of its worked examples."""
+    return Proposal(FewShot(rows=stock.practice), (stock.parent(rng),), ("base",), part=EXAMPLES)
+
+
 def reflect(stock: Stock, rng: np.random.Generator) -> Proposal:
     """Return a member rewritten by a model that sees three dev rows it got wrong and one it got right."""
     base = stock.parent(rng)
     rows = lessons(base, stock.rows, rng)
     return Proposal(Reflect(rows, (), stock.temperature, stock.max_tokens), (base,), ("base",))
+
+
+def induce(stock: Stock, rng: np.random.Generator) -> Proposal:
+    """Return a restart: an instruction induced from five rows takes the place of a member's."""
+    demos = drawn_rows(stock.practice, 5, rng)
+    operator = Induce(demos=demos, labels=stock.labels, temperature=stock.temperature, max_tokens=stock.max_tokens)
+    return Proposal(operator, (stock.parent(rng),), ("base",))
+
+
+def continuation(stock: Stock, rng: np.random.Generator) -> Proposal:
+    """Return a member said again, as the second of two prompts that mean the same."""
+    return Proposal(Continuation(stock.temperature, max_tokens=stock.max_tokens), (stock.parent(rng),), ("base",))
+
+
+def cloze(stock: Stock, rng: np.random.Generator) -> Proposal:
+    """Return a member some words of which were hidden and filled in again."""
+    operator = Cloze(temperature=stock.temperature, max_tokens=stock.max_tokens)
+    return Proposal(operator, (stock.parent(rng),), ("base",))
+
+
+def back_translation(stock: Stock, rng: np.random.Generator) -> Proposal:
+    """Return a member translated into another language and back."""
+    operator = BackTranslation(temperature=stock.temperature, max_tokens=stock.max_tokens)
+    return Proposal(operator, (stock.parent(rng),), ("base",))
 
 
 RECIPES: Mapping[str, tuple[Recipe, int]] = {
@@ -109,7 +144,12 @@ RECIPES: Mapping[str, tuple[Recipe, int]] = {
     "paraphrase": (paraphrase, 1),
     "crossover-mutation": (crossover_mutation, 2),
     "differential": (differential, 3),
+    "few-shot": (few_shot, 1),
     "reflect": (reflect, 1),
+    "induce": (induce, 1),
+    "continuation": (continuation, 1),
+    "cloze": (cloze, 1),
+    "back-translation": (back_translation, 1),
 }
 """Recipe and number of living it needs, by operator name."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import numpy as np
 
@@ -53,6 +53,24 @@ def best(individuals: Iterable[Individual], n: int) -> tuple[Individual, ...]:
     for individual in sorted((i for i in individuals if i.ok), key=by_fitness):
         chosen.setdefault(individual.prompt, individual)
     return tuple(chosen.values())[:n]
+
+
+def ranked_on(individuals: Iterable[Individual], rows: Collection[int]) -> tuple[Individual, ...]:
+    """Return individuals by their mean score on these dev rows, best first; those without any come last.
+
+    Of several with the same prompt only the first stays; ties go to the shorter prompt, then to the older individual.
+    """
+
+    def rank(individual: Individual) -> tuple[float, int, int]:
+        scores = individual.evaluation.scores
+        found = [scores[row] for row in rows if row in scores]
+        mean = math.fsum(found) / len(found) if found else -1.0
+        return (-mean, individual.prompt.length, individual.number)
+
+    chosen: dict[Prompt, Individual] = {}
+    for individual in sorted(individuals, key=rank):
+        chosen.setdefault(individual.prompt, individual)
+    return tuple(chosen.values())
 
 
 def _chance(individual: Individual) -> float:

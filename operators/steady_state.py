@@ -67,6 +67,8 @@ class Steady:
     labels: tuple[str, ...]
     rows: tuple[Example, ...]
     """Dev rows: operators may show what members got wrong there."""
+    practice: tuple[Example, ...]
+    """Rows that operators may show with their targets."""
     credits: tuple[Credit, ...]
     living: tuple[Individual, ...] = ()
     pending: tuple[Birth, ...] = ()
@@ -83,8 +85,8 @@ class SteadyState:
         population: Most members.
         tournament: How many compete to become a parent, drawn with replacement.
         operators: Weight of each operator: edit, reframe, phrase-crossover, paraphrase, crossover-mutation,
-            differential, reflect, or a plugin's, which is given one parent. While too few live for any of them, edit
-            stands in.
+            differential, reflect, few-shot (changes worked examples), induce, continuation, cloze, back-translation, or
+            a plugin's, which is given one parent. While too few live for any of them, edit stands in.
         in_flight: Most births under way at once; more of them breed from staler parents.
         temperature: Of the operator model.
         max_tokens: Most tokens of one reply of the operator model.
@@ -121,7 +123,7 @@ class SteadyState:
         seeds = tuple(dict.fromkeys(brief.seeds))
         if not seeds:
             raise ConfigError(f"{NAME} expects at least 1 seed prompt, got none; add some to 'prompts'")
-        return Steady(seeds, brief.labels, brief.dev, tuple(Credit(name) for name in self.weights))
+        return Steady(seeds, brief.labels, brief.dev, brief.practice, tuple(Credit(name) for name in self.weights))
 
     def ask(self, state: Steady, number: int, rng: np.random.Generator) -> tuple[Proposal | None, Steady]:
         """Return the next birth, or None while no seed that was told lives and some are not told.
@@ -185,6 +187,7 @@ class SteadyState:
             self.temperature,
             self.max_tokens,
             state.rows,
+            state.practice,
         )
 
 

@@ -24,6 +24,7 @@ exit codes: 0 done, 1 failed, 2 usage or configuration, 3 budget ended before an
 """
 _SET = """change a setting, such as method.population=6: an argument of the method the file names, or of the default
 one where it names none (model and task.scorer likewise)"""
+_RUN = "the run's folder, or the storage folder for its latest run"
 _SET_BUDGET = "change a cap, such as budget.calls=500"
 
 
@@ -81,7 +82,7 @@ def _running(commands: _Commands) -> None:
     run.add_argument("config", help="the YAML file")
     run.add_argument("--yes", action="store_true", help="do not ask before spending without a cap on calls or money")
     resume = _add(commands, "resume", running.resume, "go on with an interrupted run, or with a larger budget")
-    resume.add_argument("run", help="the run's folder")
+    resume.add_argument("run", help=_RUN)
     for parser in (run, resume):
         parser.add_argument(
             "--set", action="append", default=[], metavar="KEY=VALUE", help=_SET_BUDGET if parser is resume else _SET
@@ -98,7 +99,7 @@ def _reading(commands: _Commands) -> None:
     show.add_argument("--operators", action="store_true", help="what each operator's births gained and cost")
     lineage = _add(commands, "lineage", reading.lineage, "show where a prompt came from")
     for parser in (best, show, lineage):
-        parser.add_argument("run", help="the run's folder, or the storage folder for its latest run")
+        parser.add_argument("run", help=_RUN)
         parser.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
     lineage.add_argument("individual", nargs="?", help="its number (default: the best)")
     lineage.add_argument("--all", action="store_true", help="every ancestor, not only the line of fittest parents")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from argparse import Namespace
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -14,13 +13,13 @@ from evo.cli.report import print_report, prompt_lines
 from evo.cli.tables import table, wide_console
 from evo.cli.text import duration, money, one_line, percent, safe
 from evo.errors import ConfigError
-from evo.model import Individual
+from evo.model import OK, Individual
 from evo.run import Run
 
 
 def best(options: Namespace) -> None:
     """Print the best prompt, or the k best."""
-    run = _open(options.run)
+    run = Run(options.run)
     if options.k < 1:
         raise ConfigError(f"-k expects 1 or more, got {options.k}")
     top = run.top(options.k)
@@ -39,7 +38,7 @@ def best(options: Namespace) -> None:
 
 def show(options: Namespace) -> None:
     """Print how a run stands, or what its operators' births came to."""
-    run = _open(options.run)
+    run = Run(options.run)
     if options.operators:
         return _operators(run, as_json=options.json)
     about = _about(run)
@@ -67,7 +66,7 @@ def _operators(run: Run, *, as_json: bool) -> None:
 
 def lineage(options: Namespace) -> None:
     """Print an individual's line of descent."""
-    run = _open(options.run)
+    run = Run(options.run)
     number = _number(options.individual) if options.individual else run.best.number
     found = run.lineage(number)
     line = found.individuals() if options.all else found.line()
@@ -85,16 +84,6 @@ def lineage(options: Namespace) -> None:
         print("\n".join(f"   | {line}" for line in lines))
         previous = one
     return None
-
-
-def _open(path: str) -> Run:
-    """Return a run, or the latest run of a storage folder."""
-    folder = Path(path)
-    if not (folder / "run.json").exists():
-        runs = sorted(folder.glob("*/run.json"))
-        if runs:
-            return Run(runs[-1].parent)
-    return Run(folder)
 
 
 def _number(text: str) -> int:
@@ -144,7 +133,7 @@ def _summary(key: str, name: Any, members: list[dict[str, Any]]) -> dict[str, An
 
 
 def _fitness(one: Individual) -> str:
-    return percent(one.fitness) if one.ok else one.status
+    return percent(one.fitness) if one.ok else "unscored" if one.status == OK else one.status
 
 
 def _gain(before: Individual | None, after: Individual) -> str:

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from rich.console import Console
 
 from evo.cli.text import duration, money, one_line, percent, safe
-from evo.model import Individual
+from evo.model import INSTRUCTION, Individual, Prompt
 from evo.run import Run
 from evo.verdict import SEED
 
@@ -107,7 +107,15 @@ def _steps(line: list[Individual]) -> list[str]:
         if len(shown) < len(line) and place == 2:
             steps.append(f"  ... {len(line) - len(shown)} more")
         fitness = percent(one.fitness if one.ok else None)
-        steps.append(
-            f"  {fitness:>8}  {one_line(one.operator, 20):<20} island {one.island}  {one_line(one.prompt.text, 100)}"
-        )
+        said = one_line(_said(shown[place - 1].prompt if place else None, one.prompt), 100)
+        steps.append(f"  {fitness:>8}  {one_line(one.operator, 20):<20} island {one.island}  {said}")
     return steps
+
+
+def _said(before: Prompt | None, prompt: Prompt) -> str:
+    """Return the instruction, or the parts that are new where others than it are."""
+    known = dict(before.shown) if before else {}
+    new = [(name, text) for name, text in prompt.shown if before and known.get(name) != text]
+    if {name for name, _ in new} <= {INSTRUCTION}:
+        return prompt.text
+    return " ".join(f"[{name}] {text}" for name, text in new)

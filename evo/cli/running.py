@@ -47,7 +47,7 @@ def resume(options: Namespace) -> int:
     budget = parse(folder.manifest["settings"], options.set).budget if options.set else None
     fetch_local_models(folder.settings, Console(stderr=True))
     _look_beside(Path(folder.manifest["base"]))
-    return _sail(reopen(options.run, budget=budget), options)
+    return _sail(reopen(folder.path, budget=budget), options)
 
 
 def _look_beside(folder: Path) -> None:
@@ -61,7 +61,7 @@ def _look_beside(folder: Path) -> None:
 def _sail(order: Commission, options: Namespace) -> int:
     console = Console(stderr=options.json)
     for note in order.task.notes:
-        console.print(f"note: {safe(note)}", markup=False, highlight=False)
+        console.print(f"note: {safe(note)}", markup=False, highlight=False, soft_wrap=True)
     console.print(f"run: {order.path}", markup=False, highlight=False, soft_wrap=True)
     with display(console, order.settings, plain=options.plain) as screen:
         engine = Engine(order, address=options.address, watch=screen.show)

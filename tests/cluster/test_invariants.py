@@ -23,7 +23,7 @@ from fitness.toy import toy_rows
 
 CAP = 4
 """Members every method may have."""
-METHODS = [
+METHODS: list[dict[str, Any]] = [
     {"name": "steady-state", "in_flight": 3},
     {"name": "evoprompt-ga", "generations": None, "parents": "tournament"},
     {"name": "evoprompt-ga", "generations": 2, "update": "std"},
@@ -31,7 +31,16 @@ METHODS = [
     {"name": "reflect-pareto", "in_flight": 3},
     {"name": "promptbreeder", "generations": None, "batch": 4, "contexts": 2, "workings": 2},
     {"name": "promptbreeder", "generations": 3, "batch": 3, "form": "steady-state", "operators": "nine_uniform"},
+    {"name": "capo", "block_size": 3, "upper_shots": 2},
+    {
+        "name": "opro",
+        "num_generated_instructions_in_each_step": 3,
+        "few_shot_selection_criteria": "current_most_frequent",
+    },
+    {"name": "ape", "num_subsamples": 2, "num_prompts_per_subsample": 4, "subset": 3, "resample_rounds": 3},
+    {"name": "gps", "generations": 3, "sample": 5, "operators": {"continuation": 1.0, "cloze": 1.0}},
 ]
+CAP_NAME = {"ape": "finalists", "gps": "top_k", "opro": "max_num_instructions"}
 RACING = [{"name": "full"}, {"name": "subset", "n": 5}, {"name": "gate", "stages": [3, 8]}]
 ROWS = toy_rows(20)
 
@@ -62,7 +71,7 @@ def worlds(draw: st.DrawFn) -> World:
         )
     )
     arguments = {
-        "islands": [{"method": {**method, "population": CAP}} for method in methods],
+        "islands": [{"method": {**method, CAP_NAME.get(method["name"], "population"): CAP}} for method in methods],
         "topology": draw(st.sampled_from(NAMES)),
         "migration": {"every": draw(st.integers(1, 4)), "count": draw(st.integers(1, 3))},
         "budget": budget,

@@ -66,9 +66,10 @@ def test_a_mistake_is_one_line_with_file_line_key_expected_and_got(read, tmp_pat
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("", "expected a mapping with at least `task:`, got NoneType"),
+        ("", "expected a mapping with at least `task:`, got nothing"),
         ("- a\n", "expected a mapping with at least `task:`, got list"),
         ("task: {\n", "not valid YAML: "),
+        ("task:\n  data: x\n  - y\n", ":3: not valid YAML: expected <block end>, but found '-'; mend the indentation"),
         ("task: !!python/object/apply:os.system [ls]", "not valid YAML: "),
         ("task: {}", ":1: 'task.data' is missing; it is required"),
         ("task: 5", "expected a mapping with data, input, target"),
@@ -138,6 +139,10 @@ def test_a_change_reaches_what_it_names(read):
         ("calls", "--set expects key=value, such as budget.calls=500, got 'calls'"),
         ("=5", "--set expects key=value"),
         ("prompts=[a", "--set prompts: the value is not valid YAML"),
+        ("task.input={a} {b}", "put it in quotes of its own, as in --set 'task.input=\"...\"'"),
+        ("budget.calls=0", "--set: budget.calls: Input should be greater than 0, got 0"),
+        ("metod=x", "--set: unknown key 'metod'; did you mean 'method'?"),
+        ("scorer=exact", "--set: unknown key 'scorer'; did you mean 'task.scorer'?"),
         ("budget.cals=5", "unknown key 'budget.cals'; did you mean 'calls'?"),
         ("budget.calls=x", "budget.calls"),
         ("budget.calls.x=5", "budget.calls"),

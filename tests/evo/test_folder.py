@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import evo.folder as module
+from evo import open_run
 from evo.errors import ConfigError, EvoError
 from evo.folder import Hold, RunFolder, write_json
 from evo.schema import TABLES
@@ -74,14 +75,18 @@ def test_a_storage_that_cannot_be_written_is_one_message(settings, tmp_path):
         make(settings)
 
 
+def test_a_storage_folder_stands_for_its_latest_run(settings):
+    runs = sorted(make(settings).path for _ in range(2))
+    assert RunFolder.open(runs[0].parent).path == open_run(runs[0].parent).path == runs[1]
+
+
 def test_what_is_no_run_names_the_latest_near_it(settings, tmp_path):
     runs = sorted(make(settings).path for _ in range(2))
-    for place in (runs[0].parent, runs[0].parent / "typo"):
-        with pytest.raises(
-            ConfigError, match=rf"is no run: expected a folder with run.json; .* {re.escape(str(runs[1]))}"
-        ):
-            RunFolder.open(place)
-    with pytest.raises(ConfigError, match=r"is no run: expected a folder with run.json$"):
+    with pytest.raises(
+        ConfigError, match=rf"is no run: expected .* the latest run near it is {re.escape(str(runs[1]))}"
+    ):
+        RunFolder.open(runs[0].parent / "typo")
+    with pytest.raises(ConfigError, match=r"is no run: expected a folder with run.json, or one of such folders$"):
         RunFolder.open(tmp_path / "nowhere" / "at all")
 
 

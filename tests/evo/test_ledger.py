@@ -299,7 +299,7 @@ async def test_a_model_that_answered_is_given_up_only_after_many_failures_in_a_r
             await opened.ledger.admit(admission(f"down {number}"))
             await opened.ledger.settle(failed(f"down {number}"))
         assert "failed in a row" in str(opened.ledger.given_up)
-        assert "can be resumed" in str(opened.ledger.given_up)
+        assert "then `evo resume` goes on" in str(opened.ledger.given_up)
 
 
 async def test_calls_given_up_on_their_way_say_nothing_of_the_model(tmp_path):

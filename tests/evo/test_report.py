@@ -9,7 +9,7 @@ from records import born, write
 from evo.budget import Usage
 from evo.cli.report import gain_words, report_lines
 from evo.folder import RunFolder, write_json
-from evo.model import Evaluation, Outcome
+from evo.model import Evaluation, Outcome, Prompt
 from evo.run import Run
 from evo.settings import RunSettings
 from evo.verdict import finalists, verdict
@@ -42,3 +42,17 @@ def test_the_report_says_what_a_difference_means(mean: float, significant: bool,
         "significant": significant,
     }
     assert gain_words(gain, same=False).endswith(said)
+
+
+def test_a_line_of_descent_shows_the_parts_that_changed(tmp_path: Path) -> None:
+    settings = RunSettings.model_validate({"task": {"data": "x"}, "storage": str(tmp_path)})
+    folder = RunFolder.create(settings, base=Path("."), title="t", fingerprint="f")
+    scored = Evaluation.of([Outcome(row, 1.0) for row in range(4)])
+    seed = replace(born(0), prompt=Prompt((("system", "You sort."), ("instruction", "Sort."))))
+    child = replace(seed, number=1, prompt=seed.prompt.with_part("system", "You are kind."), parents=((0, "base"),))
+    grandchild = replace(child, number=2, prompt=child.prompt.with_text("Name it."), parents=((1, "base"),))
+    write(folder.path, [seed, child, replace(grandchild, evaluation=scored)])
+    ended = verdict(folder.path, finalists(folder.path), status="done", spent=Usage(4), elapsed_s=1.0, seed=0)
+    write_json(folder.path / "result.json", ended)
+    steps = [line.split("island 0")[1].strip() for line in report_lines(Run(folder.path)) if "island 0" in line]
+    assert steps == ["Sort.", "[system] You are kind.", "Name it."]

@@ -1,4 +1,5 @@
 import asyncio
+import math
 import os
 import re
 import subprocess
@@ -141,8 +142,27 @@ def test_a_new_prompt_keeps_the_placeholders():
         assert {"{input}", "{topic}"} <= set(re.findall(r"\{\w+\}", child_of(fake(garble=0), request, seed)))
 
 
-def test_a_request_that_quotes_nothing_gets_a_prompt_too():
-    assert child_of(fake(garble=0), "Write an instruction between <prompt> and </prompt>.")
+def test_a_request_that_quotes_nothing_gets_prompts_too():
+    request = "Write an instruction between <prompt> and </prompt>."
+    children = {child_of(fake(garble=0), request, seed) for seed in range(60)}
+    assert len(children) > 30
+    assert sum("Decide whether the review is positive or negative." in child for child in children) > 40
+
+
+def test_gaps_are_filled_and_nothing_else_is_changed():
+    request = (
+        "Fill the gaps, all between <prompt> and </prompt>.\nPrompt 1: Read [gap 1] the text, [gap 2]\n\nWhole prompt:"
+    )
+    children = {child_of(fake(garble=0), request, seed) for seed in range(20)}
+    assert len(children) > 10
+    assert all(re.fullmatch(r"Read \w[^\[]* the text, \w[^\[]*", child) for child in children)
+
+
+def test_a_choice_alone_is_as_likely_as_among_the_labels():
+    text = f"{GOOD}\n\n{toy_rows(1)[0]['input']}"
+    both = asked(fake(), text, choices=LABELS).logprobs
+    assert tuple(asked(fake(), text, choices=(label,)).logprobs[0] for label in LABELS) == pytest.approx(both)
+    assert asked(fake(), text, choices=("nonsense",)).logprobs[0] < math.log(0.5)
 
 
 @pytest.mark.parametrize(

@@ -42,8 +42,31 @@ class ProviderError(Exception):
 )
 def test_what_an_error_means_for_the_run(status: int | None, message: str, kind: str) -> None:
     error = as_llm_error(ProviderError(message, status), SETTINGS, None)
-    assert str(error) == message
     assert (error.transient, error.fatal) == (kind == "transient", kind == "fatal")
+    if kind != "fatal":
+        assert str(error) == message
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "mend"),
+    [
+        (401, "Incorrect API key provided: sk-wrong12345.", "put a valid key into the environment"),
+        (400, "API key not valid. Please pass a valid API key.", "put a valid key into the environment"),
+        (402, "pay first", "give the account more credit"),
+        (429, "You exceeded your current quota", "give the account more credit"),
+        (404, "no such model", "mend the model's name"),
+    ],
+)
+def test_what_stops_the_run_names_the_model_and_the_mend(status: int, message: str, mend: str) -> None:
+    text = str(as_llm_error(ProviderError(message, status), SETTINGS, None))
+    assert text.startswith("openai/x: ")
+    assert f"; {mend}" in text
+
+
+def test_the_mend_names_the_key_and_the_endpoint_in_the_settings() -> None:
+    own = SETTINGS.model_copy(update={"api_key_env": "MY_KEY", "api_base": "http://127.0.0.1:1/v1"})
+    assert "put a valid key into MY_KEY" in str(as_llm_error(ProviderError("denied", 401), own, None))
+    assert "mend the model's name or api_base" in str(as_llm_error(ProviderError("no such page", 404), own, None))
 
 
 @pytest.mark.parametrize("error", [TimeoutError(), asyncio.TimeoutError(), ProviderError("timed out", 408)])

@@ -87,7 +87,7 @@ async def test_a_request_arrives_whole_and_once(provider: Provider, models: Mode
         ("unknown", "does not exist", "fatal"),
         ("busy", "^Rate limit reached$", "transient"),
         ("broken", "^boom$", "transient"),
-        ("gateway", "bad gateway", "transient"),
+        ("gateway", "bad gateway|502", "transient"),
         ("slow", r"^no answer within 0\.5 s$", "transient"),
         ("garbled", r"\w", "transient"),
         ("no-choice", "empty", "transient"),

@@ -178,6 +178,14 @@ def test_the_layout_joins_prompt_and_input():
     assert message(task, 1) == "P\nMessage: It does not start\nLabel:"
 
 
+def test_what_a_layout_does_not_know_is_noted():
+    task = loaded(TICKETS, input="text", layout='{prompt} {nope} {{twice}} {"json": 1}\n{input}', **OWN)
+    assert message(task) == 'P {nope} {{twice}} {"json": 1}\nMy bill is wrong'
+    assert [note for note in task.notes if "task.layout" in note] == [
+        "{nope} in task.layout stays as it is; a layout knows {examples}, {input}, {instruction}, {prompt}"
+    ]
+
+
 def test_the_input_may_be_a_template():
     task = loaded(TICKETS, input='[{topic}] {text} {{text}} {"json": 1}', **OWN)
     assert message(task) == 'P\n\n[money] My bill is wrong {{text}} {"json": 1}'
@@ -202,6 +210,10 @@ def test_a_row_without_one_of_the_templates_columns_keeps_the_rest():
         ({"input": "{text} {label}", "target": "label"}, "task.input shows the target column 'label'"),
         ({"input": "text", "target": "label", "layout": "{prompt}"}, "expected both {prompt} and {input}"),
         ({"input": "text", "target": "label", "layout": "{input}"}, "expected both {prompt} and {input}"),
+        (
+            {"input": "text", "target": "label", "layout": "{topic} {prompt} {input}"},
+            "task.layout: expected .*got the column {topic}; columns go into task.input",
+        ),
         ({"input": "text", "target": "label", "choices": ["billing"]}, "at least 2 distinct labels"),
         ({"input": "text", "target": "label", "choices": ["a", "a"]}, "at least 2 distinct labels"),
     ],

@@ -83,9 +83,11 @@ def recombined(request: Request) -> str:
     if "<reason>" in request.text:
         return "<reason>It does not say what to look at.</reason>"
     rng = np.random.default_rng(request.seed)
+    if "\nOutput: " in request.text:  # there is no prompt to vary: one is to be guessed from rows
+        return f"<prompt>Do the {' '.join(word for word in GOOD_WORDS if rng.random() < 0.3)} task.</prompt>"
     asked = re.split(r"Now do the same|New version", request.text)
     shown = asked[1] if request.text.rstrip().endswith(("Step 1.", "over:")) else asked[0]
-    prompts = re.findall(r"^(?:Prompt \d[^:]*|Basic prompt|Instruction|Phrase): (.*)$", shown, re.MULTILINE)
+    prompts = re.findall(r"^(?:Prompt \d[^:]*|Basic prompt|Instruction(?: \d+)?|Phrase): (.*)$", shown, re.MULTILINE)
     words = sorted({word for prompt in prompts for word in prompt.rstrip(".?").split()})
     chosen = [word for word in words if rng.random() < 0.7] or words[:1]
     extra = [GOOD_WORDS[rng.integers(len(GOOD_WORDS))]] if rng.random() < 0.3 else []
@@ -143,7 +145,7 @@ def drive(
         turn = list(pending)[place]
         step = pending.pop(turn)
         if isinstance(step, Evidence):
-            found = step.individual.with_evidence_of(measured(step.individual, step.examples))
+            found = gathered(step)
             driven.state = method.tell(driven.state, found)
             driven.steps.append(("told", turn))
             driven.evidence[turn] = found
@@ -177,6 +179,11 @@ def measured(one: Individual, examples: Sequence[int], score: float | None = Non
     outcomes = [Outcome(n, score, answer=rows[n].target if score >= 0.5 else "good") for n in examples]
     dev, train = (Evaluation.of(o for o in outcomes if rows[o.example] in split) for split in (DEV, TRAIN))
     return replace(one, evaluation=dev, practice=train)
+
+
+def gathered(step: Evidence) -> Individual:
+    """Return the individual evidence was asked for, with it."""
+    return step.individual.with_evidence_of(measured(step.individual, step.examples))
 
 
 def at_once(coroutine: Coroutine[Any, Any, T]) -> T:
