@@ -29,8 +29,10 @@ NEIGHBOUR = {"name": "steady-state", "population": 4}
 BIRTHS = 80
 """Of both islands together."""
 SMALL: dict[str, dict[str, Any]] = {
+    "ape": {"num_subsamples": 1, "num_prompts_per_subsample": 4, "resample_rounds": 12, "resample_top": 0.5},
     "evoprompt-ga": {"population": 4, "generations": None},
     "evoprompt-de": {"population": 4, "generations": None},
+    "gps": {"top_k": 4, "generations": None, "children": 2},
     "grips": {"iterations": None, "restart": "seeds"},
     "promptbreeder": {"population": 4, "batch": 4, "generations": None},
     "protegi": {
