@@ -14,7 +14,7 @@ from dataclasses import replace
 
 from evo.errors import BudgetExhausted, Interrupted
 from evo.life import Ground, Life, S, World, ask, status_of, tell
-from evo.model import Evaluation, Individual, individual_number
+from evo.model import MIGRATION, Evaluation, Individual, individual_number
 from evo.ports import Evidence, Proposal
 from evo.schema import (
     describe,
@@ -28,8 +28,6 @@ from evo.schema import (
     prompt_row,
 )
 from evo.step import part_of, take
-
-MIGRATION = "migration"
 
 
 async def live(ground: Ground[S], life: Life[S], world: World) -> Life[S]:

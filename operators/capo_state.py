@@ -54,7 +54,7 @@ class CapoState:
     step: int = 0
     """Steps completed, the first population not counted."""
     depth: int = 0
-    """Most blocks anyone has been scored on."""
+    """Most blocks anyone has been raced on."""
     seen: frozenset[int] = frozenset()
 
     @property

@@ -11,8 +11,7 @@ from test_conformance import METHODS
 from evo import Run, evolve
 from evo.engine import reopen
 from evo.life import relive
-from evo.loop import MIGRATION
-from evo.model import Individual, island_of
+from evo.model import MIGRATION, Individual, island_of
 from evo.replay import history_of
 from fitness.toy import toy_rows
 
