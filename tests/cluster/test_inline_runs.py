@@ -305,6 +305,29 @@ def test_a_finished_run_goes_on_under_a_larger_budget(settings):
     check_books(more, 300)
 
 
+def test_a_resumed_run_keeps_the_caps_that_are_not_named(settings):
+    run = go(settings(budget={"calls": 60, "tokens": 50_000, "seconds": 300}))
+    assert resume(run, budget=Budget(calls=61)).settings.budget == BudgetSettings(calls=61, tokens=50_000, seconds=300)
+    lifted = resume(run, budget={"calls": 62, "tokens": None}).settings.budget
+    assert lifted == BudgetSettings(calls=62, seconds=300)
+
+
+@pytest.mark.parametrize(
+    ("caps", "words"),
+    [
+        ({"calls": -1}, "budget.calls: .*greater than 0, got -1"),
+        ({"cals": 100}, "unknown key 'budget.cals'; did you mean 'calls'"),
+        ({"calls": None, "usd": 1.0}, "never ends a run whose models are free"),
+    ],
+)
+def test_a_resumed_run_refuses_what_a_new_one_refuses_and_changes_nothing(settings, caps, words):
+    run = go(settings(budget={"calls": 60}))
+    before = (run.path / "run.json").read_text()
+    with pytest.raises(ConfigError, match=words):
+        resume(run, budget=caps)
+    assert (run.path / "run.json").read_text() == before
+
+
 @pytest.mark.parametrize("budget", [{"calls": 5}, {"tokens": 100}], ids=str)
 def test_a_budget_that_scores_nothing_ends_as_such(settings, budget):
     with pytest.raises(BudgetExhausted):
