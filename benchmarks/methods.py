@@ -104,7 +104,7 @@ def _served(gguf: Path, port: int) -> tuple[Any, dict[str, Any]]:
     params.model.path = str(gguf)
     params.verbosity = -1
     params.n_ctx, params.n_parallel = 8192, 2
-    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 2
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 1
     params.port, params.hostnames, params.api_keys = port, ["127.0.0.1"], [key]
     server = xllamacpp.Server(params)
     os.environ["OPENAI_API_KEY"] = key

@@ -66,16 +66,21 @@ class RunFolder:
     def open(cls, path: Path | str) -> RunFolder:
         """Return an existing run's folder, or that of the latest run in a storage folder.
 
-        Raises ConfigError when there is none, naming the latest run near it.
+        Raises:
+            ConfigError: There is none; the latest run near it is named.
+            EvoError: This version cannot read it.
         """
         folder = Path(path)
-        if (folder / "run.json").is_file():
-            return cls(folder)
-        if inside := _runs(folder):
-            return cls(inside[-1])
-        near = _runs(folder.parent)
-        hint = f"; the latest run near it is {near[-1]}" if near else ""
-        raise ConfigError(f"{str(folder)!r} is no run: expected a folder with run.json, or one of such folders{hint}")
+        found = [folder] if (folder / "run.json").is_file() else _runs(folder)
+        if not found:
+            near = _runs(folder.parent)
+            hint = f"; the latest run near it is {near[-1]}" if near else ""
+            raise ConfigError(
+                f"{str(folder)!r} is no run: expected a folder with run.json, or one of such folders{hint}"
+            )
+        opened = cls(found[-1])
+        _ = opened.manifest  # of another version's tables the readers would say that they are damaged
+        return opened
 
     @property
     def manifest(self) -> dict[str, Any]:
@@ -83,7 +88,10 @@ class RunFolder:
         content = _read_json(self.path / "run.json")
         if content.get("schema") != SCHEMA_VERSION:
             found = content.get("schema")
-            raise EvoError(f"{self.path / 'run.json'} has schema {found}, this version reads {SCHEMA_VERSION}")
+            raise EvoError(
+                f"{self.path / 'run.json'} has schema {found}, this version reads {SCHEMA_VERSION}; "
+                "open it with the version of prompt-archipelago that its `versions` names"
+            )
         return content
 
     @property

@@ -62,10 +62,9 @@ def _fill(ground: Ground[S], life: Life[S], running: int) -> list[int]:
     asked: list[int] = []
     limit = ground.method.in_flight
     while limit is None or running + len(asked) < limit:
-        if ground.births is not None and life.asked >= ground.births:
-            break
         number = individual_number(ground.island, life.sequence)
-        if not ask(ground, life, number):
+        # At the cap on births a method may still gather evidence on those who live.
+        if not ask(ground, life, number, births=ground.births is None or life.asked < ground.births):
             break
         step = life.pending[number]
         if isinstance(step, Proposal):

@@ -151,9 +151,12 @@ class Grips:
         return self._settled(replace(state, immigrants=tuple(immigrants)))
 
     def living(self, state: Climb) -> Sequence[Individual]:
-        """Return the base or the beam, the best so far, and immigrants; while seeds are told the ``beam`` best."""
+        """Return the base or the beam, the best so far, and immigrants: as many as a beam holds, or two.
+
+        While seeds are told they are the best of these.
+        """
         members = state.members if state.first.closed else best(state.first.living, self.beam)
-        return (*members, *(one for one in state.immigrants if one.ok))
+        return (*members, *(one for one in state.immigrants if one.ok))[: max(2, self.beam)]
 
     def finished(self, state: Climb) -> bool:
         """Whether the iterations or the patience are used up, and no immigrant waits."""

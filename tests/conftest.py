@@ -8,11 +8,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import hypothesis
 import pytest
 
 from evo.model import Completion, Request
 from evo.ports import Price
 
+hypothesis.settings.register_profile("house", deadline=None)  # on a busy machine slow is not wrong
+hypothesis.settings.load_profile("house")
 _CONNECT, _CONNECT_EX = socket.socket.connect, socket.socket.connect_ex
 
 

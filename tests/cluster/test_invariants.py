@@ -39,9 +39,11 @@ METHODS: list[dict[str, Any]] = [
         "few_shot_selection_criteria": "current_most_frequent",
     },
     {"name": "ape", "num_subsamples": 2, "num_prompts_per_subsample": 4, "subset": 3, "resample_rounds": 3},
+    {"name": "grips", "iterations": None, "restart": "seeds"},
+    {"name": "grips", "iterations": None, "mode": "beam", "num_candidates": 2, "substitute": "model"},
     {"name": "gps", "generations": 3, "sample": 5, "operators": {"continuation": 1.0, "cloze": 1.0}},
 ]
-CAP_NAME = {"ape": "finalists", "gps": "top_k", "opro": "max_num_instructions"}
+CAP_NAME = {"ape": "finalists", "gps": "top_k", "grips": "beam", "opro": "max_num_instructions"}
 RACING = [{"name": "full"}, {"name": "subset", "n": 5}, {"name": "gate", "stages": [3, 8]}]
 ROWS = toy_rows(20)
 

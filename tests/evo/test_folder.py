@@ -94,7 +94,7 @@ def test_a_run_of_another_schema_is_refused(settings):
     folder = make(settings)
     write_json(folder.path / "run.json", {**folder.manifest, "schema": 99})
     with pytest.raises(EvoError, match="schema 99, this version reads 3"):
-        _ = folder.settings
+        RunFolder.open(folder.path)
 
 
 @pytest.mark.parametrize("name", ["run.json", "result.json"])

@@ -38,6 +38,14 @@ def test_immigrants_wait_for_the_end_of_the_iteration_and_the_best_of_them_may_b
     assert {birth.edges[0] for birth in births} == {(91, "base")}
 
 
+def test_no_more_are_shown_as_living_than_a_beam_holds_but_all_compete() -> None:
+    method = Grips(beam=3)
+    _, state = ask_all(method, begun(method, 0.5), 10)
+    state = tell_all(method, state, [guest(90 + n, 0.6 + n / 10) for n in range(4)])
+    assert [one.number for one in method.living(state)] == [0, 90, 91]
+    assert bases(tell_all(method, state, [failed(10 + n) for n in range(5)])) == [93]
+
+
 def test_an_immigrant_that_is_no_better_changes_nothing_and_one_that_is_renews_patience() -> None:
     method = Grips(patience=3)
     for score, base, failures in ((0.5, 0, 1), (0.51, 90, 0)):

@@ -17,19 +17,34 @@ from evo.schema import MIGRATION
 from fitness.toy import toy_rows
 
 ROWS = toy_rows(24, 5)
-TASK = {"data": {"train": ROWS[:8], "dev": ROWS[8:20], "test": ROWS[20:]}, "scorer": "choice"}
+TASK = {"data": {"train": ROWS[:8], "dev": ROWS[8:18], "test": ROWS[18:]}, "scorer": "choice"}
 SEEDS = [
     "Sort it, as you like, or not.",
     "What is the mood, by the way?",
     "Is it good, or bad?",
     "Read, and then decide.",
 ]
-BIRTHS = 60
+NEIGHBOUR = {"name": "steady-state", "population": 4}
+"""Of few members: what it sends is soon more than the seed prompts, which live on the other island too."""
+BIRTHS = 80
 """Of both islands together."""
 SMALL: dict[str, dict[str, Any]] = {
+    "ape": {"num_subsamples": 1, "num_prompts_per_subsample": 4, "resample_rounds": 12, "resample_top": 0.5},
     "evoprompt-ga": {"population": 4, "generations": None},
     "evoprompt-de": {"population": 4, "generations": None},
+    "gps": {"top_k": 4, "generations": None, "children": 2},
     "grips": {"iterations": None, "restart": "seeds"},
+    "promptbreeder": {"population": 4, "batch": 4, "generations": None},
+    "protegi": {
+        "rounds": None,
+        "beam_size": 3,
+        "n_gradients": 1,
+        "mc_samples_per_step": 1,
+        "max_expansion_factor": 3,
+        "eval_rounds": 3,
+        "eval_prompts_per_round": 4,
+        "samples_per_eval": 4,
+    },
 }
 """Arguments with which a method is past its beginning, and not at its end, within its births."""
 
@@ -41,8 +56,8 @@ def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
         TASK,
         prompts=SEEDS,
         model="fake/toy",
-        islands=[{"method": method}, {"method": "steady-state"}],
-        migration={"every": 4, "count": 1},
+        islands=[{"method": method}, {"method": NEIGHBOUR}],
+        migration={"every": 4, "count": 2},
         budget={"births": BIRTHS},
         executor="inline",
         storage=str(tmp_path_factory.mktemp(request.param)),
