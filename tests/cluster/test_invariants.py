@@ -141,8 +141,8 @@ def check_descent(born: dict[int, Individual]) -> None:
 
 def check_migrants(run: Run, born: dict[int, Individual], graph: nx.DiGraph) -> int:
     """A migrant is its original on another island, one edge of the topology away; return how many there are."""
-    everyone = read_individuals(run.path, at_birth=True)
-    copies = {one.number: one for one in everyone if one.operator == MIGRATION}
+    told = [led_to for island in graph for _, _, led_to in history_of(run.path, island)]
+    copies = {one.number: one for one in told if isinstance(one, Individual) and one.operator == MIGRATION}
     for copy in copies.values():
         ((source, role),) = copy.parents
         assert role == "migrant_of"
