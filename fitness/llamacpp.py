@@ -84,7 +84,12 @@ class LlamaCpp:
     def _answer(self, call: Any, body: Mapping[str, Any]) -> dict[str, Any]:
         try:
             reply: dict[str, Any] = call({"cache_prompt": self._cache_prompt, **body})
-        except (RuntimeError, ValueError, MemoryError) as error:
+        except (
+            RuntimeError,
+            TypeError,
+            ValueError,
+            MemoryError,
+        ) as error:  # TypeError: orjson, of text that is no UTF-8
             raise LlmError(f"the in-process model failed: {error}"[:300]) from error
         return _checked(reply)
 
