@@ -130,7 +130,7 @@ def with_seed(pool: Pool, seed: Individual) -> Pool:
 
 def with_candidate(pool: Pool, individual: Individual) -> Pool:
     """Return the pool in which a candidate waits to be compared, unless its prompt lives already."""
-    known = any(other.prompt == individual.prompt for other in (*pool.members, *pool.waiting))
+    known = any(other.prompt.shown == individual.prompt.shown for other in (*pool.members, *pool.waiting))
     if known or individual.status != OK:
         return pool
     return settled(replace(pool, waiting=(*pool.waiting, individual)))
@@ -157,7 +157,7 @@ def settled(pool: Pool) -> Pool:
 
 
 def _joined(pool: Pool, one: Individual) -> Pool:
-    if not one.ok or any(member.prompt == one.prompt for member in pool.members):
+    if not one.ok or any(member.prompt.shown == one.prompt.shown for member in pool.members):
         return pool
     everyone = (*pool.members, one)
     front, best = coverage(everyone, pool.rows), min(everyone, key=by_fitness)
