@@ -116,7 +116,7 @@ def _close(ground: Ground[S], life: Life[S], number: int, individual: Individual
 
 
 def _note_birth(ground: Ground[S], life: Life[S], individual: Individual) -> None:
-    if individual.prompt.parts and individual.operator != MIGRATION:
+    if individual.prompt.parts:
         life.note("prompts", prompt_row(individual.prompt))
     life.note("individuals", individual_row(individual))
     life.note("edges", *edge_rows(individual))
@@ -133,11 +133,14 @@ def _note_evaluations(life: Life[S], step: int, individual: Individual, only: se
 
 
 async def _migrate(ground: Ground[S], life: Life[S], world: World) -> None:
+    """Let migrants in, without the genes that nobody here has: they would be handed down and never used."""
     await _flush(ground, life, world)  # who is offered must be in the log before any copy of it
     for migrant in await world.exchange(ground.method.living(life.state), life.told):
-        accepted = all(member.prompt != migrant.prompt for member in ground.method.living(life.state))
+        living = ground.method.living(life.state)
+        accepted = all(member.prompt.shown != migrant.prompt.shown for member in living)
         copy = replace(
             migrant,
+            prompt=migrant.prompt.bare(keep=frozenset().union(*(member.prompt.genes for member in living))),
             number=individual_number(ground.island, life.sequence),
             operator=MIGRATION,
             parents=((migrant.number, "migrant_of"),),

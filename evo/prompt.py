@@ -9,7 +9,7 @@ under test ever sees them.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 
 from evo.calls import digest
@@ -44,6 +44,15 @@ class Prompt:
     def shown(self) -> tuple[tuple[str, str], ...]:
         """The parts a model under test may see."""
         return tuple((name, text) for name, text in self.parts if not name.startswith("_"))
+
+    @property
+    def genes(self) -> frozenset[str]:
+        """Names of the parts no model under test ever sees."""
+        return frozenset(name for name, _ in self.parts if name.startswith("_"))
+
+    def bare(self, keep: Collection[str] = ()) -> Prompt:
+        """Return this prompt without its genes, but those to ``keep``."""
+        return replace(self, parts=tuple(part for part in self.parts if part[0] not in self.genes.difference(keep)))
 
     @property
     def length(self) -> int:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from evo.model import Individual, Prompt
+from evo.model import Individual
 from evo.randomness import child_rng
 from operators.bandits import Bandit, Contest, Uniform
 from operators.beam import Beam, scores_on
+from operators.selection import Shown
 from operators.stages import Stage
 
 
@@ -37,9 +38,9 @@ class Selection:
         """Return the state with the first step of a selection; immigrants wait no longer."""
         newborn = state.stage.living if state.phase == "seeds" else ()
         successors = (one for family in state.families for one in family)
-        distinct: dict[Prompt, Individual] = {}
+        distinct: dict[Shown, Individual] = {}
         for one in (*state.members, *newborn, *successors, *state.immigrants):
-            distinct.setdefault(one.prompt, one)
+            distinct.setdefault(one.prompt.shown, one)
         arms = tuple(sorted(distinct.values(), key=lambda one: (one.prompt.length, one.number)))
         state = replace(state, arms=arms, immigrants=())
         return self._next(replace(state, contest=self._contest(state, len(arms)))) if arms else closed(state)

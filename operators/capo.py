@@ -6,9 +6,9 @@ The first population: seed prompts, each with 0 to ``upper_shots`` worked exampl
 it was right. Blocks keep their order, so that a member pays for no block twice.
 What differs from the paper and its code. Seeds also live as they are until the first race, so that a run has an honest
 baseline. What a mutation adds is answered by the child of the crossover, not by the mutated one; nothing is added
-where that call failed. Its code never adds an
-example, races on one block too many, and with shuffled blocks mixes up their scores: not here. Length counts
-characters, not tokens. Immigrants wait for the next race and are scored on its blocks.
+where that call failed. Its code never adds an example, races on one block too many, and with shuffled blocks mixes up
+their scores: not here. Length counts characters, not tokens. Immigrants wait for the next race and are scored on its
+blocks.
 Operator calls: 2 a child, 1 where both parents have one instruction. Task calls, with S seeds, N members, C crossovers
 a step and B blocks of b rows: 1 for each worked example; (S + N) b to begin with, at most B b for each of these and for
 each child in all.

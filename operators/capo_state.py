@@ -177,7 +177,9 @@ def _raced(state: CapoState, newborn: Iterable[Individual]) -> CapoState:
 
     Of several with one prompt only one runs: a member, else the oldest.
     """
-    entrants = {one.prompt: one for one in (*state.immigrants, *reversed(tuple(newborn)), *reversed(state.members))}
+    entrants = {
+        one.prompt.shown: one for one in (*state.immigrants, *reversed(tuple(newborn)), *reversed(state.members))
+    }
     runners = tuple(sorted(entrants.values(), key=lambda one: one.number))
     state = replace(state, newborn=(), immigrants=())
     if len(runners) <= state.rule.keep and {one.number for one in runners} == {one.number for one in state.members}:

@@ -137,7 +137,7 @@ def winners(state: Generations) -> tuple[Individual, ...]:
 def settle(slots: tuple[Individual, ...], immigrants: tuple[Individual, ...], size: int) -> tuple[Individual, ...]:
     """Return the slots after immigration, the best immigrant first; a prompt that lives here already is turned away."""
     for immigrant in sorted(immigrants, key=by_fitness):
-        if any(member.prompt == immigrant.prompt for member in slots):
+        if any(member.prompt.shown == immigrant.prompt.shown for member in slots):
             continue
         worst = max(slots, key=by_fitness)
         if len(slots) < size:

@@ -123,11 +123,11 @@ def _grown(state: Beam) -> Families:
 
 def _distinct(families: Families, members: Sequence[Individual]) -> Families:
     """Return the families without repeated prompts, those of the members among them; of several the first stays."""
-    seen = {member.prompt for member in members}
+    seen = {member.prompt.shown for member in members}
     found: list[tuple[Individual, ...]] = []
     for family in families:
-        first = {one.prompt: one for one in reversed(family) if one.prompt not in seen}
-        found.append(tuple(one for one in family if first.get(one.prompt) is one))
+        first = {one.prompt.shown: one for one in reversed(family) if one.prompt.shown not in seen}
+        found.append(tuple(one for one in family if first.get(one.prompt.shown) is one))
         seen.update(first)
     return tuple(found)
 

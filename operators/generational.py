@@ -112,9 +112,9 @@ class EvoPromptGa:
             first, second = duel(state.pool, rng), duel(state.pool, rng)
         else:
             first, second = random_parents(state.pool, rng)
-        if self.distinct_parents and first.prompt == second.prompt:
-            others = [other for other in state.pool if other.prompt != first.prompt]
-            others = others or [other for other in state.living if other.prompt != first.prompt]
+        if self.distinct_parents and first.prompt.shown == second.prompt.shown:
+            others = [other for other in state.pool if other.prompt.shown != first.prompt.shown]
+            others = others or [other for other in state.living if other.prompt.shown != first.prompt.shown]
             second = others[int(rng.integers(len(others)))] if others else second
         return first, second
 

@@ -90,8 +90,8 @@ class GpsState:
 
     def _selected(self, entrants: Sequence[Individual]) -> GpsState:
         """Return the state after a selection among those who are new; without any the survivors stay."""
-        seen = {one.prompt for one in (*self.survivors, *self.archive)}
-        ranked = [one for one in ranked_on(entrants, self.sample) if one.ok and one.prompt not in seen]
+        seen = {one.prompt.shown for one in (*self.survivors, *self.archive)}
+        ranked = [one for one in ranked_on(entrants, self.sample) if one.ok and one.prompt.shown not in seen]
         archive = ranked_on((*self.archive, *ranked[: self.top_k]), self.sample)
         state = replace(
             self,

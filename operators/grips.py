@@ -144,7 +144,7 @@ class Grips:
         if state.brood.awaits(number):
             state = replace(state, brood=state.brood.tell(individual))
             return self._settled(self._ended(state)) if state.brood.closed else state
-        known = any(other.prompt == individual.prompt for other in (*state.members, *state.immigrants))
+        known = any(other.prompt.shown == individual.prompt.shown for other in (*state.members, *state.immigrants))
         if over or known or individual.status != OK:
             return state
         immigrants = sorted((*state.immigrants, individual), key=lambda one: one.number)

@@ -63,7 +63,7 @@ def drawn_merge(
     by_pair: dict[tuple[int, int], list[Triple]] = {}
     for triple in _triples(sorted(front, key=lambda one: one.number), {one.number: one for one in pool}):
         base, mate, ancestor = triple
-        known = any(one.prompt == merged(*triple) for one in pool)
+        known = any(one.prompt.shown == merged(*triple).shown for one in pool)
         if not known and (base.number, mate.number, ancestor.number) not in tried:
             by_pair.setdefault((base.number, mate.number), []).append(triple)
     if not by_pair:

@@ -88,7 +88,7 @@ class MetaPrompt:
         text = polished(between_tags((await llm.complete(request)).text))
         self._refuse(text)
         child = parents[-1].prompt.with_text(text)
-        if child.hash in self.known:
+        if child.bare().hash in self.known:
             raise OperatorError("expected a new instruction, got one that was tried before; try again")
         return child
 

@@ -4,10 +4,11 @@ A parent is drawn from the front of those best on some dev row, in proportion to
 of train rows; a model reads what it did there and rewrites one part; the child is scored on the same minibatch, and
 only if it beats its parent there on all dev rows too, to join the pool. `operators.merging` joins two lineages.
 What differs from the paper and its code: several trials are under way at once, so a parent is drawn from a pool that
-does not know yet how the others end (``in_flight: 1`` is the sequence of the paper); scores already known are not
-asked for again, so that a parent known to be perfect on a minibatch gets the next one, and the search ends when no
-parent has anything left to learn; a prompt lives only once; the pool is bounded; every try at a merge counts, not
-only those that succeed. Racing policies decide on which dev rows the seeds are scored; the pool follows them.
+does not know yet how the others end (``in_flight: 1`` is the sequence of the paper); a child whose calls failed is
+scored on those rows once more, and dropped where it still lacks a score that a parent has; scores already known are
+not asked for again, so that a parent known to be perfect on a minibatch gets the next one, and the search ends when no
+parent has anything left to learn; a prompt lives only once; the pool is bounded; every try at a merge counts, not only
+those that succeed. Racing policies decide on which dev rows the seeds are scored; the pool follows them.
 Without train rows minibatches are of dev rows: parents then cost nothing, but the lessons are taken from the rows the
 winner is chosen by, and its dev score is the more optimistic. Immigrants are scored on the dev rows they lack, then
 join as anyone. With several seeds all are in the pool before the first reflection.
@@ -24,7 +25,7 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from evo.errors import ConfigError
-from evo.model import Brief, Individual, by_fitness
+from evo.model import OK, Brief, Individual, by_fitness
 from evo.ports import Evidence, Proposal
 from operators.arguments import at_least, between, one_of
 from operators.front import drawn_order
@@ -110,7 +111,7 @@ class ReflectPareto:
             return Proposal(Seed(seed)), replace(state, seeds=tuple(rest), sown=state.sown | {number})
         if state.sown:
             return None, state
-        asked = _comparison(state) or self._reflection(state, number, rng)
+        asked = _comparison(state) or _second_try(state) or self._reflection(state, number, rng)
         if asked is None and (state.members or not state.waiting):
             require_living(state.members, 1)
             asked = self._merge(state, number, rng) or self._trial(replace(state, grown=False), number, rng)
@@ -119,12 +120,14 @@ class ReflectPareto:
     def tell(self, state: Pool, individual: Individual) -> Pool:
         """Return the state that knows this individual, or what was found about it."""
         number = individual.number
+        trial = next((trial for trial in state.trials if trial.birth == number), None)
         if number in state.seen:
+            if trial is not None and trial.child is not None and trial.again:
+                return self._judged(state, trial, trial.child.with_evidence_of(individual))
             return self._sensible(with_evidence(state, individual))
         state = replace(state, seen=state.seen | {number})
         if number in state.sown:
             return with_seed(state, individual)
-        trial = next((trial for trial in state.trials if trial.birth == number), None)
         return with_candidate(state, individual) if trial is None else self._judged(state, trial, individual)
 
     def living(self, state: Pool) -> Sequence[Individual]:
@@ -154,10 +157,8 @@ class ReflectPareto:
             self.temperature,
             self.max_tokens,
         )
-        trials = tuple(
-            replace(trial, birth=number, turn=following) if other is trial else other for other in state.trials
-        )
-        state = replace(state, trials=trials).with_turn(parent.number, following)
+        state = _with_trial(state, trial, replace(trial, birth=number, turn=following))
+        state = state.with_turn(parent.number, following)
         return Proposal(operator, (parent,), ("base",), trial.rows, parts[turn]), state
 
     def _trial(self, state: Pool, number: int, rng: np.random.Generator) -> Asked | None:
@@ -203,7 +204,12 @@ class ReflectPareto:
         return Proposal(Merge(), parents, ROLES, rows), state
 
     def _judged(self, state: Pool, trial: Trial, child: Individual) -> Pool:
-        """Return the state after a birth: a child that beats its parents on the trial's rows is a candidate."""
+        """Return the state after a birth: a child that beats its parents on the trial's rows is a candidate.
+
+        One whose calls failed on some of them is scored there once more before it is judged.
+        """
+        if child.status == OK and trial.unscored(child) and not trial.again:
+            return _with_trial(state, trial, replace(trial, child=child))
         state = replace(state, trials=tuple(other for other in state.trials if other is not trial))
         ties = len(trial.parents) > 1 or self.acceptance_criterion == "improvement_or_equal"
         if not all(beats(child, parent, trial.rows, ties=ties) for parent in trial.parents):
@@ -230,3 +236,16 @@ def _comparison(state: Pool) -> Asked | None:
         if one.number not in state.sent:
             return Evidence(one, lacking(one, state.rows)), replace(state, sent=state.sent | {one.number})
     return None
+
+
+def _second_try(state: Pool) -> Asked | None:
+    """Return a request for the scores a child lacks to be compared with its parents, made once for each child."""
+    for trial in state.trials:
+        if trial.child is not None and not trial.again:
+            rows = trial.unscored(trial.child)
+            return Evidence(trial.child, rows), _with_trial(state, trial, replace(trial, again=True))
+    return None
+
+
+def _with_trial(state: Pool, old: Trial, new: Trial) -> Pool:
+    return replace(state, trials=tuple(new if trial is old else trial for trial in state.trials))

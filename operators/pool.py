@@ -28,11 +28,20 @@ class Trial:
     birth: int | None = None
     turn: int = 0
     """Place of the part the child's own first reflection works on."""
+    child: Individual | None = None
+    """The child once it is born, where calls that failed keep it from being compared."""
+    again: bool = False
+    """Whether the scores it lacks were asked for once more."""
 
     @property
     def ready(self) -> bool:
         """Whether the child can be asked for: the parents have been scored on the rows."""
         return self.birth is None and all(not lacking(parent, self.rows) for parent in self.parents)
+
+    def unscored(self, child: Individual) -> tuple[int, ...]:
+        """Return the rows on which a parent has a score and the child has none."""
+        mine, known = scores_of(child), [scores_of(parent) for parent in self.parents]
+        return tuple(row for row in self.rows if row not in mine and any(row in theirs for theirs in known))
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +102,16 @@ def lacking(individual: Individual, rows: Sequence[int]) -> tuple[int, ...]:
 
 
 def beats(child: Individual, parent: Individual, rows: Sequence[int], *, ties: bool) -> bool:
-    """Return whether the child scores more than the parent on the rows both have a score on; with ``ties`` as much."""
+    """Return whether the child scores more than the parent on the rows the parent has one on; with ``ties`` as much.
+
+    A child without a score on one of them does not: what it is missing might be what it does badly.
+    """
     mine, theirs = scores_of(child), scores_of(parent)
-    gains = [mine[row] - theirs[row] for row in rows if row in mine and row in theirs]
-    gain = math.fsum(gains)
-    return bool(gains) and (gain > 0 or (ties and gain == 0))
+    shared = [row for row in rows if row in theirs]
+    if not shared or any(row not in mine for row in shared):
+        return False
+    gain = math.fsum(mine[row] - theirs[row] for row in shared)
+    return gain > 0 or (ties and gain == 0)
 
 
 def with_seed(pool: Pool, seed: Individual) -> Pool:
@@ -116,7 +130,7 @@ def with_seed(pool: Pool, seed: Individual) -> Pool:
 
 def with_candidate(pool: Pool, individual: Individual) -> Pool:
     """Return the pool in which a candidate waits to be compared, unless its prompt lives already."""
-    known = any(other.prompt == individual.prompt for other in (*pool.members, *pool.waiting))
+    known = any(other.prompt.shown == individual.prompt.shown for other in (*pool.members, *pool.waiting))
     if known or individual.status != OK:
         return pool
     return settled(replace(pool, waiting=(*pool.waiting, individual)))
@@ -143,7 +157,7 @@ def settled(pool: Pool) -> Pool:
 
 
 def _joined(pool: Pool, one: Individual) -> Pool:
-    if not one.ok or any(member.prompt == one.prompt for member in pool.members):
+    if not one.ok or any(member.prompt.shown == one.prompt.shown for member in pool.members):
         return pool
     everyone = (*pool.members, one)
     front, best = coverage(everyone, pool.rows), min(everyone, key=by_fitness)

@@ -12,7 +12,8 @@ only paraphrases. A child takes the place of the whole part in focus, never of a
 Immigrants take part in the next selection, on the same rows as everybody. The best of a beam is scored on all dev rows.
 Calls of a round at most, with b members, G gradients of g reasons, s edits a reason and p paraphrases: operator
 b (G g + G g s + p (G g s + 1)); task b x minibatch_size + B + |dev|, where the last is for ``confirm`` and the budget
-of a selection B = eval_rounds x eval_prompts_per_round x samples_per_eval.
+of a selection B = eval_rounds x eval_prompts_per_round x samples_per_eval. With ``reject_on_errors`` another
+b x 2 max_expansion_factor x min(16, minibatch_size).
 """
 
 from __future__ import annotations

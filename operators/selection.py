@@ -7,8 +7,11 @@ from collections.abc import Collection, Iterable, Sequence
 
 import numpy as np
 
-from evo.model import Individual, Prompt, by_fitness
+from evo.model import Individual, by_fitness
 from operators.deap_selection import deap_roulette, deap_tournament, entrants
+
+Shown = tuple[tuple[str, str], ...]
+"""What a model sees of a prompt: individuals that differ by genes alone are one candidate."""
 
 
 def roulette(individuals: Sequence[Individual], k: int, rng: np.random.Generator) -> tuple[Individual, ...]:
@@ -44,21 +47,22 @@ def random_parents(pool: Sequence[Individual], rng: np.random.Generator) -> tupl
 
 
 def best(individuals: Iterable[Individual], n: int) -> tuple[Individual, ...]:
-    """Return the ``n`` fittest, best first; of several with the same prompt only the fittest, ties the oldest.
+    """Return the ``n`` fittest, best first; of several that show a model the same only the fittest, ties the oldest.
 
     Individuals whose birth failed are left out. The result does not depend on the order of ``individuals``, nor on
     whether they come at once or are added to the result one by one.
     """
-    chosen: dict[Prompt, Individual] = {}
+    chosen: dict[Shown, Individual] = {}
     for individual in sorted((i for i in individuals if i.ok), key=by_fitness):
-        chosen.setdefault(individual.prompt, individual)
+        chosen.setdefault(individual.prompt.shown, individual)
     return tuple(chosen.values())[:n]
 
 
 def ranked_on(individuals: Iterable[Individual], rows: Collection[int]) -> tuple[Individual, ...]:
     """Return individuals by their mean score on these dev rows, best first; those without any come last.
 
-    Of several with the same prompt only the first stays; ties go to the shorter prompt, then to the older individual.
+    Of several that show a model the same prompt only the first stays; ties go to the shorter prompt, then to the older
+    individual.
     """
 
     def rank(individual: Individual) -> tuple[float, int, int]:
@@ -67,9 +71,9 @@ def ranked_on(individuals: Iterable[Individual], rows: Collection[int]) -> tuple
         mean = math.fsum(found) / len(found) if found else -1.0
         return (-mean, individual.prompt.length, individual.number)
 
-    chosen: dict[Prompt, Individual] = {}
+    chosen: dict[Shown, Individual] = {}
     for individual in sorted(individuals, key=rank):
-        chosen.setdefault(individual.prompt, individual)
+        chosen.setdefault(individual.prompt.shown, individual)
     return tuple(chosen.values())
 
 

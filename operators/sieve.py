@@ -13,11 +13,11 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from evo.model import Individual, Prompt
+from evo.model import Individual
 from evo.ports import Evidence
 from operators.members import renewed
 from operators.seeds import Seed
-from operators.selection import ranked_on
+from operators.selection import Shown, ranked_on
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +65,12 @@ class Sieve:
 
     def joined(self, arrivals: Iterable[Individual]) -> Sieve:
         """Return the sieve with more candidates; of several with one prompt the first stays."""
-        known: dict[Prompt, Individual] = {one.prompt: one for one in self.ranking}
-        new = [one for one in sorted(arrivals, key=lambda one: one.number) if known.setdefault(one.prompt, one) is one]
+        known: dict[Shown, Individual] = {one.prompt.shown: one for one in self.ranking}
+        new = [
+            one
+            for one in sorted(arrivals, key=lambda one: one.number)
+            if known.setdefault(one.prompt.shown, one) is one
+        ]
         return replace(self, runners=(*self.runners, *new))
 
     def informed(self, told: Iterable[Individual]) -> Sieve:

@@ -149,7 +149,7 @@ class SteadyState:
         if individual.number in state.seen:
             return state
         birth = next((birth for birth in state.pending if birth.number == individual.number), None)
-        fresh = individual.ok and all(member.prompt != individual.prompt for member in state.living)
+        fresh = individual.ok and all(member.prompt.shown != individual.prompt.shown for member in state.living)
         living = best((*state.living, individual), self.population)
         return replace(
             state,

@@ -81,7 +81,7 @@ def receive(state: Trajectory, individual: Individual) -> Trajectory:
 
 def _completed(state: Trajectory) -> Trajectory:
     """Return the state after the step whose births are all told."""
-    new = [one for one in state.brood.told if one.status != FAILED and one.prompt.hash not in state.known]
+    new = [one for one in state.brood.told if one.status != FAILED and one.prompt.bare().hash not in state.known]
     state = _joined(replace(state, brood=Brood(0), step=state.step + 1), new)
     return replace(state, stale=0 if new else state.stale + 1)
 
@@ -103,7 +103,7 @@ def _joined(state: Trajectory, arrivals: Sequence[Individual]) -> Trajectory:
         state,
         shown=best((*state.shown, *arrivals), state.size),
         wrong=state.wrong | wrong,
-        known=state.known | {one.prompt.hash for one in arrivals},
+        known=state.known | {one.prompt.bare().hash for one in arrivals},
     )
 
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
@@ -267,6 +267,19 @@ async def test_migrants_become_individuals_of_this_island_and_known_texts_are_re
     assert len(told) == len(set(told)) == len(born_here)
     assert not set(copies) & set(events(tmp_path, "asked"))
     assert life.told == len(events(tmp_path, "asked"))
+
+
+async def test_migrants_leave_genes_nobody_here_has_and_a_gene_makes_no_other_prompt(tmp_path):
+    def with_gene(sequence: int, gene: str):
+        one = stranger(sequence, "from afar")
+        return replace(one, prompt=one.prompt.with_part("_mutation-prompt", gene))
+
+    offers = {7: [with_gene(0, "Change it.")], 9: [with_gene(1, "Turn it round.")]}
+    life = await lived(STEADY, ToyWorld(tmp_path, offers=offers))
+    rows = read_table(tmp_path, "migrations").to_pylist()
+    assert [row["accepted"] for row in rows] == [True, False]
+    assert everyone(tmp_path)[rows[0]["copy"]].prompt.parts == (("instruction", "from afar"),)
+    assert relive(STEADY, history_of(tmp_path, 0)).state == life.state
 
 
 async def test_an_island_with_migrants_relives_to_the_same_state_and_gives_no_number_twice(tmp_path):

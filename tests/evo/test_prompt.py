@@ -7,6 +7,13 @@ from evo.model import NO_PROMPT, Demo, Prompt, demos_of, with_demos
 PARTS = Prompt.of({"system": "You sort mail.", "instruction": "Sort.", "stage-2": "So?", "_mutation-prompt": "Vary."})
 
 
+def test_a_bare_prompt_has_only_the_genes_to_keep() -> None:
+    prompt = Prompt.of({"instruction": "Sort.", "_mutation-prompt": "Change it.", "_temperature": "0.5"})
+    assert prompt.genes == {"_mutation-prompt", "_temperature"}
+    assert prompt.bare() == Prompt.of("Sort.")
+    assert prompt.bare(keep={"_temperature", "_other"}) == prompt.without("_mutation-prompt")
+
+
 def test_an_operator_works_on_the_part_in_focus():
     focused = PARTS.focused("stage-2")
     assert focused.text == "So?"

@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 import random  # noqa: TID251 - the state DEAP draws from must be left as it was
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evo.model import Evaluation, Individual, Outcome, Prompt
-from operators.selection import best, duel, random_parents, roulette, tournament
+from operators.selection import best, duel, random_parents, ranked_on, roulette, tournament
 
 SCORES = (0.1, 0.2, 0.3, 0.4)
 FOUR = [individual(number, f"prompt {number}", score) for number, score in enumerate(SCORES)]
@@ -107,3 +108,10 @@ def test_truncation_does_not_depend_on_order_or_batches(field: Any, n: Any, seed
 
 def test_failed_births_are_never_chosen() -> None:
     assert best([failed(1), FOUR[0], unscored(2)], 5) == (FOUR[0],)
+
+
+def test_prompts_that_show_a_model_the_same_are_one_candidate() -> None:
+    plain = individual(1, "same", 0.5)
+    gifted = replace(individual(2, "same", 0.75), prompt=plain.prompt.with_part("_mutation-prompt", "Change it."))
+    assert best([plain, gifted], 2) == (gifted,)
+    assert ranked_on([plain, gifted], [o.example for o in plain.evaluation.outcomes]) == (gifted,)

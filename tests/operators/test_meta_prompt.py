@@ -21,6 +21,15 @@ def written(reply: str, operator: MetaPrompt | None = None, shown: list[Individu
     return at_once((operator or MetaPrompt())(shown, llm, np.random.default_rng(0)))
 
 
+def test_an_instruction_tried_with_other_genes_is_known() -> None:
+    base = individual(1, "Sort.")
+    base = replace(base, prompt=base.prompt.with_part("_mutation-prompt", "Change it."))
+    llm = ScriptedLlm(lambda request: "<prompt>Judge.</prompt>")
+    operator = MetaPrompt(known=frozenset({Prompt.of("Judge.").hash}))
+    with pytest.raises(OperatorError, match="tried before"):
+        at_once(operator([base], llm, np.random.default_rng(0)))
+
+
 def test_the_meta_prompt_has_the_paper_s_parts_in_their_order() -> None:
     operator = MetaPrompt(exemplars=(12, 13), rows=TRAIN[:2])
     llm = ScriptedLlm(lambda request: "<prompt>weigh the words</prompt>")

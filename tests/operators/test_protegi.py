@@ -257,6 +257,13 @@ def test_the_number_of_calls_is_that_of_the_formula() -> None:
     assert sum(len(step.examples) for _, step in selection(played)) == method.budget - members * known
 
 
+def test_rejecting_on_errors_costs_what_the_formula_adds() -> None:
+    sizes: Any = {"n_gradients": 6, "minibatch_size": 6, "max_expansion_factor": 3, "beam_size": 2}
+    played = play(replace(PLAIN, reject_on_errors=True, **sizes), seeds(0, 0))  # every row of a minibatch is an error
+    trials = [step for _, step in played.of(Evidence) if TRAIN_NUMBERS.issuperset(step.examples)]
+    assert sum(len(step.examples) for step in trials) == 2 * 6 + 2 * (2 * 3) * 6
+
+
 def test_a_round_leaves_nothing_behind_but_the_beam() -> None:
     sizes = []
     for rounds in (3, 9):

@@ -137,18 +137,38 @@ def test_without_train_rows_minibatches_are_of_dev_rows_and_parents_cost_nothing
     assert made.members == ["child 6", "seed 5"]
 
 
-def test_calls_that_failed_are_left_out_in_pairs() -> None:
+def test_rows_a_parent_has_no_score_on_are_left_out() -> None:
     def scores(prompt: Prompt, row: int) -> float | None:
-        lost = row % 2 == (prompt.text == "seed 5") and row in ALL_TRAIN
-        return None if lost else level(prompt, row)
+        return None if prompt.text == "seed 5" and row in ALL_TRAIN and row % 2 else level(prompt, row)
 
-    made = world(replies=["child 9"], scores=scores)  # no row on which both have a score
-    made.steps(2)
-    assert made.members == ["seed 5"]
-    assert made.state.waiting == ()
+    made = world(replies=["child 9"], scores=scores)
+    made.steps(3)
+    assert made.members == ["child 9", "seed 5"]
     nothing = world(scores=lambda prompt, row: None if row in ALL_TRAIN else 0.5)
     assert all(isinstance(step, Evidence) for step in nothing.steps(3))
     assert nothing.llm.requests == []
+
+
+@pytest.mark.parametrize(("failures", "members"), [(1, ["child 9", "seed 5"]), (2, ["seed 5"])])
+def test_a_child_without_all_scores_is_asked_once_more_and_then_dropped(failures: int, members: list[str]) -> None:
+    calls: Counter[int] = Counter()
+
+    def scores(prompt: Prompt, row: int) -> float | None:
+        if prompt.text == "child 9" and row in ALL_TRAIN:
+            calls[row] += 1
+            if row == next(iter(calls)) and calls[row] <= failures:
+                return None
+        return level(prompt, row)
+
+    made = world(replies=["child 9"], scores=scores)
+    parent, birth, again = made.steps(3)
+    assert again.individual.prompt.text == "child 9"
+    assert again.examples == parent.examples[:1] == birth.examples[:1]
+    assert made.members == ["seed 5"]
+    if failures == 1:
+        made.step()
+    assert made.members == members
+    assert [trial for trial in made.state.trials if trial.child] == []
 
 
 # --- parents ---------------------------------------------------------------------------------------------------------
