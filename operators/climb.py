@@ -94,7 +94,7 @@ class Climb:
     age: int = 0
     """Iterations completed since the last start."""
     failures: int = 0
-    """Iterations since the last success."""
+    """Iterations since the last success in which a candidate got a score."""
     immigrants: tuple[Individual, ...] = ()
     """Arrivals by number; they wait for the end of the iteration, and for scores on the rows they lack."""
     sent: frozenset[int] = frozenset()
