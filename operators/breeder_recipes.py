@@ -2,7 +2,8 @@
 
 Eight operators generate; prompt crossover follows any of them now and then, or is drawn by itself. An operator that
 finds nothing to work on (no correct working, no elite ancestor, nobody to cross with) gives way to direct mutation.
-Crossover that would overwrite the very prompt that is to be mutated takes the mutation's place: no call is wasted.
+Crossover that follows a mutation swaps another task-prompt than the mutated one, which it would undo: units of one
+task-prompt cross over only where crossover is drawn by itself.
 """
 
 from __future__ import annotations
@@ -88,11 +89,6 @@ class Scene:
         return ((self.base.individual, "base"),)
 
     @property
-    def new_mutation_prompt(self) -> Parents:
-        """The carrier with its role, where the copy does not inherit the base's mutation-prompt."""
-        return ((self.carrier, MUTATION_ROLE),) if self.plan.operator in HYPER else ()
-
-    @property
     def listed(self) -> Parents:
         """The members' prompts without near-duplicates."""
         sharing = [_focused(member, self.part) for member in self.members if self.part in dict(member.prompt.parts)]
@@ -165,8 +161,8 @@ def replication(
     scene = Scene(kit, plan, base, carrier, members, part)
     donor, swapped = _donor(scene, rng)
     mutation: Operator
-    if swapped and (swapped == part or plan.operator == CROSSOVER):
-        mutation, parents = Copy(), (*scene.parent, *scene.new_mutation_prompt)
+    if donor and plan.operator == CROSSOVER:
+        mutation, parents = Copy(), scene.parent
     else:
         mutation, parents = _mutation(scene, rng)
     operator = Replicate(
@@ -193,14 +189,13 @@ def _mutation(scene: Scene, rng: np.random.Generator) -> tuple[Operator, Parents
 
 def _donor(scene: Scene, rng: np.random.Generator) -> tuple[Individual | None, str]:
     """Return who gives a task-prompt, drawn in proportion to fitness, and which; nobody where none crosses over."""
-    chance = 1.0 if scene.plan.operator == CROSSOVER else scene.kit.crossover
-    if rng.random() >= chance:
+    alone = scene.plan.operator == CROSSOVER
+    parts = [part for part in scene.kit.parts if scene.base.has(part) and (part == scene.part) is alone]
+    if not parts or rng.random() >= (1.0 if alone else scene.kit.crossover):
         return None, ""
-    own = dict(scene.base.individual.prompt.parts)
-    swapped = drawn([part for part in scene.kit.parts if part in own], rng)
-    donors = [
-        member for member in scene.members if dict(member.prompt.parts).get(swapped, own[swapped]) != own[swapped]
-    ]
+    swapped = drawn(parts, rng)
+    own = scene.base.individual.prompt.part(swapped)
+    donors = [member for member in scene.members if dict(member.prompt.parts).get(swapped, own) != own]
     return (roulette(donors, 1, rng)[0], swapped) if donors else (None, "")
 
 

@@ -57,7 +57,7 @@ class Promptbreeder:
         operators: ``uniform`` draws the eight operators alike; ``nine_uniform`` crossover as ninth, and then only so;
             or the weight of each by name: zero-order, first-order, eda, eda-rank-index, lineage, zero-order-hyper,
             first-order-hyper, lamarckian, crossover.
-        crossover: How often a copy also gets a task-prompt of another member.
+        crossover: How often a copy also gets a task-prompt of another member, in place of one that was not mutated.
         fallback: What stands in for an operator with nothing to work on; ``direct`` is zero- or first-order, evenly.
         contexts: Most worked examples of a unit; 0 is the zero-shot form. Needs train rows.
         workings: Practice rows a winner is scored on when workings are needed: for contexts, or Lamarckian mutation.
