@@ -8,13 +8,16 @@ What differs, or where the paper is silent. All copies of a generation are bred 
 left it. Batches are of dev rows, what operators show of train rows; rows a unit was scored on before are not scored
 again. The best of the population, for lineages, rankings and crossover, is so by all evidence, the winner of a
 tournament by its batch. Contexts change when a unit is copied. The best seed prompts are units, as far as
-``seed_units`` allows. A birth that failed leaves the loser where it is; a unit that meets an empty slot wins.
-Immigrants take empty slots, then those of losers, the worst first, and bring their genes with them; what they lack is
-drawn. Left out: the paper's aids against stagnation (random strings, fitness sharing), and BERT's similarity.
+``seed_units`` allows; a task-prompt that one lacks is written for its copies, when it is the one to be mutated. A birth
+that failed leaves the loser where it is; a unit that meets an empty slot wins. Immigrants take empty slots, then those
+of losers, the worst first, and bring their genes with them; what they lack is drawn. Left out: the paper's aids against
+stagnation (random strings, fitness sharing), and BERT's similarity.
 
-Calls, with S seeds of which s become units, N units of p task-prompts, T generations, batches of B: rows scored are
-at most S B + N B + (2 T - 1) N B / 2, each taking a task call for each of its prompt's stages; operator calls
-(N - s) p + T (N / 2) (6 + 2 x 2) / 8, the last factor for operators drawn uniformly, without crossover.
+Calls, with S seeds of which s become units, N units of p task-prompts, T generations, batches of B: dev rows scored are
+at most S B + N B + (2 T - 1) N B / 2, and practice rows, W for each winner that needs workings, at most T N W / 2 with
+contexts, T N W / 16 on average without (for Lamarckian mutation, where operators are drawn uniformly). Each takes a
+task call for each of its prompt's stages. Operator calls: (N - s) p + T (N / 2) (6 + 2 x 2) / 8, the last factor for
+operators drawn uniformly, without crossover.
 """
 
 from __future__ import annotations

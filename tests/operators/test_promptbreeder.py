@@ -161,13 +161,33 @@ def test_the_task_prompt_that_is_mutated_is_drawn_and_recorded(prompts_per_unit:
         assert set(shown) <= {proposal.part}
 
 
-def test_a_part_that_a_unit_has_not_is_not_mutated() -> None:
-    here = world(replace(DIRECT, seed_units=3), brief(3)).run()
-    for number, proposal in here.copies.items():
-        assert proposal.part in dict(here.born[proposal.parents[0].number].prompt.parts)
-        assert ("stage-2" in dict(here.born[number].prompt.parts)) is (
-            "stage-2" in dict(here.born[proposal.parents[0].number].prompt.parts)
-        )
+def test_a_task_prompt_that_a_seed_lacks_is_written_for_its_copies() -> None:
+    here = world(replace(DIRECT, seed_units=6, generations=12), brief(6)).run()
+    added = {number: p for number, p in here.copies.items() if p.operator.name == "add-part"}
+    assert added
+    for number, proposal in added.items():
+        base, child = here.born[proposal.parents[0].number].prompt, here.born[number].prompt
+        assert proposal.part == "stage-2"
+        assert proposal.roles == ("base", "mutation_prompt")
+        assert "stage-2" not in dict(base.parts)
+        assert child.part("stage-2").startswith("Prompt ")
+        assert child.part("instruction") == base.part("instruction")
+        mutation = child.part(MUTATION)
+        assert any(text.startswith(f"{mutation}\n") for text in (request.text for request in here.llm.requests))
+    both = [p for p in here.copies.values() if "stage-2" in dict(p.parents[0].prompt.parts)]
+    assert {p.part for p in both} == {"instruction", "stage-2"}
+
+
+def test_a_hypermutation_of_a_part_that_a_seed_lacks_and_crossover_into_it() -> None:
+    here = world(replace(SMALL, operators={ZERO_HYPER: 1}, seed_units=6, crossover=0), brief(6)).run()
+    bases = {n: here.born[p.parents[0].number].prompt for n, p in here.copies.items()}
+    added = [n for n, p in here.copies.items() if p.part not in dict(bases[n].parts)]
+    assert added
+    assert all(here.born[n].prompt.part(MUTATION) == here.copies[n].parents[1].prompt.part(MUTATION) for n in added)
+    crossed = world(replace(SMALL, operators={"crossover": 1}, seed_units=3, generations=9), brief(6)).run()
+    got = [n for n, p in crossed.copies.items() if "mate" in p.roles and p.part not in dict(p.parents[0].prompt.parts)]
+    assert got
+    assert all("stage-2" in dict(crossed.born[n].prompt.parts) for n in got)
 
 
 def test_the_best_seeds_become_units_with_a_mutation_prompt_that_was_drawn() -> None:
