@@ -229,6 +229,20 @@ def test_calls_and_rows_are_what_the_formula_says() -> None:
     assert len(hyper.llm.requests) == (size - chosen) * 2 + 2 * rounds * size // 2
 
 
+@pytest.mark.parametrize(
+    "more", [{"contexts": 2}, {"operators": {"lamarckian": 1}}, {"contexts": 2, "operators": {"lamarckian": 1}}]
+)
+def test_workings_are_the_rest_of_the_rows_that_the_formula_counts(more: Any) -> None:
+    train = tuple(Example(n, {"input": f"text {n}"}, "good") for n in range(20_000, 60_000))
+    size, workings, rounds = 6, 3, 5
+    method = replace(DIRECT, population=size, workings=workings, generations=rounds, **more)
+    rows = {row.number for row in train}
+    here = world(method, brief(2, train=train), quality=lambda one: 0.5).run()  # nobody is ever right: all is needed
+    assert (
+        sum(row in rows for step in here.steps.values() for row in step.examples or ()) == rounds * size * workings // 2
+    )
+
+
 def test_rows_a_unit_knows_are_not_asked_for_again() -> None:
     here = world(replace(SMALL, batch=100), brief(2)).run()
     assert not any(isinstance(step, Evidence) and step.examples[0] in range(12) for step in here.steps.values())
