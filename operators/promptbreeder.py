@@ -53,7 +53,8 @@ class Promptbreeder:
 
     Args:
         population: Units N, at least 2.
-        generations: How many rounds of N/2 tournaments; None goes on until the budget ends.
+        generations: How many rounds of N/2 tournaments; None goes on until the budget ends. A round in which immigrants
+            take the places of all losers does not count.
         batch: Dev rows a tournament is decided on, drawn afresh for each.
         form: ``generational`` pairs everybody off at once; ``steady-state`` holds one tournament at a time.
         prompts_per_unit: 2 adds ``stage-2`` to the parts that evolve, 1 leaves the parts named in ``evolve``.
@@ -178,7 +179,11 @@ class Promptbreeder:
         return 1 if self.form == "generational" else self.population // 2
 
     def _advanced(self, state: Breeding, rng: np.random.Generator) -> Breeding:
-        """Return the state after all that waits for nobody: rounds opened, decided, or closed without a birth."""
+        """Return the state after all that waits for nobody: rounds opened, decided, or given up as nobody is to breed.
+
+        Such a round does not count. Thus the last one never ends here, but in ``tell``: where ``ask`` has nothing to
+        ask for, its state is not kept.
+        """
         rules = Rules(tuple(self.weights.items()), self._heat, self.temperature_step, self.workings)
         while not self.finished(state):
             current = state.round
@@ -188,6 +193,8 @@ class Promptbreeder:
                 return state
             elif current.plans is None:
                 state = rules.decided(state, current, rng)
+            elif not current.plans:  # immigrants took the places of all losers, or nobody met
+                state = replace(state, round=None)
             else:
                 state = bred(state, current)
         return state

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from breeding import DEV, brief, drive, failed
-from units_by_hand import unit, world
+from units_by_hand import scored, unit, world
 
 from evo.errors import ConfigError
 from evo.model import Example, Prompt
@@ -317,6 +317,23 @@ def test_an_immigrant_without_evidence_is_scored_before_it_counts() -> None:
     assert any(isinstance(step, Evidence) and step.individual.number == 900 for step in here.steps.values())
     for state in here.states:
         assert all(member.ok for member in SMALL.living(state))
+
+
+@pytest.mark.parametrize("form", ["generational", "steady-state"])
+def test_the_end_is_told_where_immigrants_take_every_loser_s_place(form: Any) -> None:
+    method = replace(DIRECT, form=form, generations=1, batch=100)
+    here = world(method, brief(2))
+    while not here.state.founding.closed:
+        here.tell(here.ask() or 0)
+    for number in range(900, 906):
+        here.state = method.tell(
+            here.state, scored(unit(number, f"Guest {number}.", 0.5), [row.number for row in DEV], 1)
+        )
+    here.run()
+    assert method.finished(here.state)
+    assert here.ask() is None
+    assert {one.number for one in method.living(here.state)} & {*range(900, 906)}
+    assert len(here.copies) == 3  # a round that breeds nobody is none
 
 
 def test_arrivals_that_wait_are_no_more_than_the_population() -> None:
