@@ -135,7 +135,7 @@ class FirstOrder:
         drawn = MUTATION_PROMPTS[int(rng.integers(len(MUTATION_PROMPTS)))]
         request = first_order(mutation_of(carrier.prompt) or drawn, base.prompt.text)
         text = await written(llm, request, self.temperature, self.max_tokens, rng)
-        refuse_copy(text, (base,))
+        refuse_copy(text, parents)
         return base.prompt.with_text(text)
 
 
