@@ -97,7 +97,7 @@ def working(reply: str, answer: str) -> str:
     lines = reply.strip().split("\n")
     while lines and normalised(lines[-1]) in ("", normalised(answer)):
         lines.pop()
-    text = "\n".join(lines)
+    text = "\n".join(lines).strip()
     return text if len(text) <= MAX_CHARS else ""
 
 
