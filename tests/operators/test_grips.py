@@ -75,6 +75,7 @@ def test_what_the_winner_deleted_may_come_back_with_its_parent_and_leaves_the_tr
     state = tell_all(GREEDY, state, told)
     winner = first + place
     assert [(lost.phrase, lost.source.number) for lost in state.lines[0].deleted] == [(gone, 0)]
+    assert not any(lost.source.evaluation.outcomes for lost in state.lines[0].deleted)  # or states would grow
     births, place, second, state = first_with(GREEDY, state, "add", 2000)
     assert edits_of(births[place]) == (("add", gone),)
     assert births[place].edges == ((winner, "base"), (0, "deleted-from"))
