@@ -121,7 +121,11 @@ class Method(Protocol[S]):
 
     @property
     def cost(self) -> str:
-        """What a generation or step costs, in words."""
+        """What a generation or step costs, in words.
+
+        Operator calls are counted for usable replies, here and in the methods' formulas: an operator whose reply
+        cannot be used is called again, up to `evo.step.TRIES` times a birth.
+        """
         ...
 
     @property

@@ -2,7 +2,9 @@
 
 Eight operators generate; prompt crossover follows any of them now and then, or is drawn by itself. An operator that
 finds nothing to work on (no correct working, no elite ancestor, nobody to cross with) gives way to direct mutation.
-Crossover that would overwrite the very prompt that is to be mutated takes the mutation's place: no call is wasted.
+Crossover that follows a mutation swaps another task-prompt than the mutated one, which it would undo: units of one
+task-prompt cross over only where crossover is drawn by itself. A task-prompt that the base lacks, as a seed prompt or
+an immigrant may, is written as those of the first population are, whichever operator was drawn.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from operators.contexts import shuffled, workings
 from operators.estimation import Estimate, LineageEstimate, RankedEstimate
 from operators.genes import MUTATION, mutation_of
 from operators.lamarckian import Lamarckian
-from operators.mutation_prompts import BetterMutation, FirstOrder, NewMutation, ZeroOrder
+from operators.mutation_prompts import AddPart, BetterMutation, FirstOrder, NewMutation, ZeroOrder
 from operators.replication import Copy, Replicate
 from operators.rows import successes
 from operators.selection import roulette
@@ -86,11 +88,6 @@ class Scene:
     def parent(self) -> Parents:
         """The base with its role."""
         return ((self.base.individual, "base"),)
-
-    @property
-    def new_mutation_prompt(self) -> Parents:
-        """The carrier with its role, where the copy does not inherit the base's mutation-prompt."""
-        return ((self.carrier, MUTATION_ROLE),) if self.plan.operator in HYPER else ()
 
     @property
     def listed(self) -> Parents:
@@ -160,13 +157,13 @@ def new_mutation_prompt(kit: Kit, plan: Plan, carrier: Individual, rng: np.rando
 def replication(
     kit: Kit, plan: Plan, base: Unit, carrier: Individual, members: tuple[Individual, ...], rng: np.random.Generator
 ) -> Proposal:
-    """Return the birth of the winner's mutated copy, its part drawn among the base's task-prompts."""
-    part = drawn([part for part in kit.parts if base.has(part)], rng)
+    """Return the birth of the winner's mutated copy; which task-prompt is mutated, or added, is drawn."""
+    part = drawn(kit.parts, rng)
     scene = Scene(kit, plan, base, carrier, members, part)
     donor, swapped = _donor(scene, rng)
     mutation: Operator
-    if swapped and (swapped == part or plan.operator == CROSSOVER):
-        mutation, parents = Copy(), (*scene.parent, *scene.new_mutation_prompt)
+    if donor and plan.operator == CROSSOVER:
+        mutation, parents = Copy(), scene.parent
     else:
         mutation, parents = _mutation(scene, rng)
     operator = Replicate(
@@ -182,6 +179,9 @@ def replication(
 
 
 def _mutation(scene: Scene, rng: np.random.Generator) -> tuple[Operator, Parents]:
+    if not scene.base.has(scene.part):
+        added = AddPart(scene.kit.description, drawn(scene.kit.styles, rng), *scene.call)
+        return added, (*scene.parent, (scene.carrier, MUTATION_ROLE))
     recipe = RECIPES.get(scene.plan.operator)
     found = recipe(scene) if recipe else None
     if found is not None:
@@ -193,14 +193,13 @@ def _mutation(scene: Scene, rng: np.random.Generator) -> tuple[Operator, Parents
 
 def _donor(scene: Scene, rng: np.random.Generator) -> tuple[Individual | None, str]:
     """Return who gives a task-prompt, drawn in proportion to fitness, and which; nobody where none crosses over."""
-    chance = 1.0 if scene.plan.operator == CROSSOVER else scene.kit.crossover
-    if rng.random() >= chance:
+    alone = scene.plan.operator == CROSSOVER
+    parts = [part for part in scene.kit.parts if (part == scene.part) is alone]
+    if not parts or rng.random() >= (1.0 if alone else scene.kit.crossover):
         return None, ""
-    own = dict(scene.base.individual.prompt.parts)
-    swapped = drawn([part for part in scene.kit.parts if part in own], rng)
-    donors = [
-        member for member in scene.members if dict(member.prompt.parts).get(swapped, own[swapped]) != own[swapped]
-    ]
+    swapped = drawn(parts, rng)
+    own = dict(scene.base.individual.prompt.parts).get(swapped)
+    donors = [member for member in scene.members if dict(member.prompt.parts).get(swapped, own) != own]
     return (roulette(donors, 1, rng)[0], swapped) if donors else (None, "")
 
 

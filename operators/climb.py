@@ -7,11 +7,11 @@ one line, a beam several. Nothing here depends on the order in which the births 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from evo.model import Brief, Individual, Prompt
+from evo.model import Brief, Evaluation, Individual, Prompt
 from operators.brood import Brood
 from operators.phrase_edits import draw
 from operators.phrase_script import wordy
@@ -24,7 +24,7 @@ MOST_DELETED = 50
 
 @dataclass(frozen=True, slots=True)
 class Deleted:
-    """A phrase, the part of the prompt it was in, and the individual it was deleted from."""
+    """A phrase, the part of the prompt it was in, and the individual it was deleted from, kept without its evidence."""
 
     phrase: str
     part: str
@@ -94,7 +94,7 @@ class Climb:
     age: int = 0
     """Iterations completed since the last start."""
     failures: int = 0
-    """Iterations since the last success."""
+    """Iterations since the last success in which a candidate got a score."""
     immigrants: tuple[Individual, ...] = ()
     """Arrivals by number; they wait for the end of the iteration, and for scores on the rows they lack."""
     sent: frozenset[int] = frozenset()
@@ -127,7 +127,8 @@ def drawn_steps(line: Line, part: str, level: Level, count: int, rng: np.random.
     """
     phrases = split(line.member.prompt.focused(part).text, level)
     texts = [phrases[place].text for place in wordy(phrases)]
-    goes = [Deleted(texts[int(place)], part, line.member) for place in rng.permutation(len(texts))]
+    source = replace(line.member, evaluation=Evaluation(), practice=Evaluation())
+    goes = [Deleted(texts[int(place)], part, source) for place in rng.permutation(len(texts))]
     goes = goes[: max(0, len(free(phrases)) - 1)]
     back = [lost for lost in line.deleted if lost.part == part]
     steps: list[Step] = []

@@ -12,14 +12,18 @@ from collections.abc import Sequence
 import numpy as np
 
 from evo.model import Demo, Example, Individual, Outcome
-from operators.rows import cut, shown_input, successes
+from operators.few_shot import working
+from operators.rows import shown_input, successes
 
 RESAMPLED = 0.1
 """How often all contexts are drawn anew."""
 
 
 def workings(individual: Individual, rows: Sequence[Example]) -> tuple[Demo, ...]:
-    """Return what an individual wrote on these rows where it was right, as worked examples, by row."""
+    """Return what an individual wrote on these rows where it was right, as worked examples, by row.
+
+    A working that is too long to be shown whole is left out: the example then has its answer alone.
+    """
     return tuple(_demo(row, outcome) for row, outcome in successes(individual, rows))
 
 
@@ -40,5 +44,4 @@ def shuffled(contexts: Sequence[Demo], fresh: Sequence[Demo], most: int, rng: np
 
 
 def _demo(row: Example, outcome: Outcome) -> Demo:
-    working = outcome.reply.strip()
-    return Demo(shown_input(row), outcome.answer, "" if working == outcome.answer else cut(working), row.number)
+    return Demo(shown_input(row), outcome.answer, working(outcome.reply, outcome.answer), row.number)

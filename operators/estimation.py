@@ -1,7 +1,7 @@
 """Promptbreeder's estimation of distribution (Fernando et al., 2023): the model continues a list of prompts.
 
 Near-duplicates are left out by whoever picks the parents (`operators.similarity`), so that the edges of a birth name
-exactly the prompts that were shown. A copy of any of them is refused.
+the prompts that were shown. A copy of any parent is refused, be it the base or the carrier of the mutation-prompt.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Estimate:
         base, *listed = parents
         request = next_of_list([listed[int(place)].prompt.text for place in rng.permutation(len(listed))])
         text = await written(llm, request, self.temperature, self.max_tokens, rng)
-        refuse_copy(text, listed)
+        refuse_copy(text, parents)
         return base.prompt.with_text(text)
 
 
@@ -56,7 +56,7 @@ class RankedEstimate:
         ascending = [member.prompt.text for member in sorted(listed, key=by_fitness, reverse=True)]
         request = next_of_ranking(ascending, mutation_of(carrier.prompt))
         text = await written(llm, request, self.temperature, self.max_tokens, rng)
-        refuse_copy(text, listed)
+        refuse_copy(text, parents)
         return base.prompt.with_text(text)
 
 
@@ -74,5 +74,5 @@ class LineageEstimate:
         base, *elites = parents
         request = next_of_lineage([elite.prompt.text for elite in elites])
         text = await written(llm, request, self.temperature, self.max_tokens, rng)
-        refuse_copy(text, elites)
+        refuse_copy(text, parents)
         return base.prompt.with_text(text)

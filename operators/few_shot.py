@@ -90,9 +90,14 @@ def reasoned(demos: Demos, outcomes: Iterable[Outcome]) -> Demos:
 
 
 def working(reply: str, answer: str) -> str:
-    """Return the reasoning in a reply: all of it but a last line that only repeats the answer; empty if too long."""
-    *lines, last = reply.strip().split("\n")
-    text = reply.strip() if normalised(last) != normalised(answer) else "\n".join(lines).strip()
+    """Return the reasoning in a reply: all of it but last lines that only repeat the answer; empty if too long.
+
+    A prompt of several stages may have several such lines.
+    """
+    lines = reply.strip().split("\n")
+    while lines and normalised(lines[-1]) in ("", normalised(answer)):
+        lines.pop()
+    text = "\n".join(lines).strip()
     return text if len(text) <= MAX_CHARS else ""
 
 

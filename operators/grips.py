@@ -61,7 +61,8 @@ class Grips:
     Args:
         num_candidates: Candidates m of an iteration, for each member of a beam.
         num_compose: Edits of each candidate.
-        patience: Iterations in a row without success after which the search stops, or starts again.
+        patience: Iterations in a row without success after which the search stops, or starts again; those in which no
+            candidate got a score do not count.
         iterations: Most iterations; None goes on until patience or the budget ends.
         level: What is edited: phrases, words or sentences.
         mode: ``greedy`` takes what is better, ``annealing`` sometimes what is worse, ``beam`` keeps several.
@@ -208,7 +209,7 @@ class Grips:
         births = {candidate.number: candidate for candidate in state.candidates}
         children = [births[child.number].descendant(child) for child in state.brood.living]
         after, success = self._met(state, children, state.luck if self.mode == "annealing" else 1.0)
-        failures = 0 if success else state.failures + 1
+        failures = 0 if success else state.failures + bool(children)  # an outage is no failure of the search
         after = replace(after, brood=Brood(0), candidates=(), luck=1.0, failures=failures)
         return replace(after, iteration=state.iteration + 1, age=state.age + 1)
 

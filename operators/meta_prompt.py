@@ -50,6 +50,9 @@ _SHAPES: dict[Position, Template] = {
     "A_begin": Template("Q: $question\nA: $place $answer"),
 }
 
+TRIED = "expected a new instruction, got one that was tried before; try again"
+"""What is said of a reply that is usable but not new; the note of a birth that failed for it holds this."""
+
 
 @dataclass(frozen=True, slots=True)
 class MetaPrompt:
@@ -89,7 +92,7 @@ class MetaPrompt:
         self._refuse(text)
         child = parents[-1].prompt.with_text(text)
         if child.bare().hash in self.known:
-            raise OperatorError("expected a new instruction, got one that was tried before; try again")
+            raise OperatorError(TRIED)
         return child
 
     def asked(self, parents: Sequence[Individual]) -> str:

@@ -72,6 +72,29 @@ class FirstUnit:
 
 
 @dataclass(frozen=True, slots=True)
+class AddPart:
+    """Return the base with a task-prompt it lacks, the part in focus, written as those of a `FirstUnit` are.
+
+    The last parent carries the mutation-prompt.
+    """
+
+    name: ClassVar[str] = "add-part"
+
+    description: str
+    style: str
+    temperature: float = WARM
+    max_tokens: int = MAX_TOKENS
+
+    async def __call__(self, parents: Sequence[Individual], llm: Llm, rng: np.random.Generator) -> Prompt:
+        """Return the child. Raises OperatorError when the reply is unusable or a copy."""
+        base, carrier = parents[0], parents[-1]
+        request = first_prompt(mutation_of(carrier.prompt), self.style, self.description, "")
+        text = await written(llm, request, self.temperature, self.max_tokens, rng)
+        refuse_copy(text, parents)
+        return base.prompt.with_text(text)
+
+
+@dataclass(frozen=True, slots=True)
 class ZeroOrder:
     """Return the base with a prompt made of the task's description alone: the first of a list of hints."""
 
@@ -112,7 +135,7 @@ class FirstOrder:
         drawn = MUTATION_PROMPTS[int(rng.integers(len(MUTATION_PROMPTS)))]
         request = first_order(mutation_of(carrier.prompt) or drawn, base.prompt.text)
         text = await written(llm, request, self.temperature, self.max_tokens, rng)
-        refuse_copy(text, (base,))
+        refuse_copy(text, parents)
         return base.prompt.with_text(text)
 
 

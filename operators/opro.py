@@ -50,7 +50,8 @@ class Opro:
         exemplars_first: Whether the examples come before the instructions.
         max_chars: Longest new instruction.
         no_digits: Whether a new instruction with a digit is refused (the paper: on GSM8K).
-        patience: Steps in a row without anything new after which the search ends; None never.
+        patience: Steps in a row in which the model repeats itself, and writes nothing new, after which the search ends;
+            None never. Steps without a usable reply do not count.
         temperature: Of the operator model.
         max_tokens: Most tokens of one reply of the operator model.
     """

@@ -8,6 +8,9 @@ with small models.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+
 STEPS = (
     "Read the text carefully.",
     "Read all of it before you answer.",
@@ -109,6 +112,8 @@ ANSWER_CUES = ("Answer:", "Label:", "The answer is:", "Category:", "Result:", "F
 INPUT_CUES = ("Text:", "Input:", "Here is the text:", "Now the text:")
 """For prompts the input is put after."""
 
+_OF_LABELS = re.compile(r"\b(labels?|classify|category|sort|(with|in) (one|a single) word)\b", re.IGNORECASE)
+
 _SYNONYMS = (
     "classify categorize label",
     "decide determine judge identify",
@@ -147,6 +152,11 @@ _SYNONYMS = (
     "carefully closely thoroughly",
     "please kindly",
 )
+
+
+def suited(phrases: Sequence[str], labels: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the phrases; where the task has no labels, without those that speak of labels or of one-word answers."""
+    return tuple(phrase for phrase in phrases if labels or not _OF_LABELS.search(phrase))
 
 
 def synonyms(word: str) -> tuple[str, ...]:

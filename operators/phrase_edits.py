@@ -13,7 +13,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from operators.phrase_bank import ANSWER_CUES, FRAGMENTS, INPUT_CUES, OPENINGS, STEPS, frames, synonyms
+from operators.phrase_bank import ANSWER_CUES, FRAGMENTS, INPUT_CUES, OPENINGS, STEPS, frames, suited, synonyms
 from operators.phrases import Level, Phrase, free, join
 
 T = TypeVar("T")
@@ -23,7 +23,10 @@ Phrases = tuple[Phrase, ...]
 
 @dataclass(frozen=True, slots=True)
 class Material:
-    """Where new phrases come from: ``sources`` (of other parents) while they have any, else the built-in bank."""
+    """Where new phrases come from: ``sources`` (of other parents) while they have any, else the built-in bank.
+
+    What the bank says of labels is offered only where the task has ``labels``.
+    """
 
     level: Level
     sources: tuple[str, ...] = ()
@@ -60,7 +63,7 @@ def substitute(phrases: Phrases, material: Material, rng: np.random.Generator) -
         return _other_sentence(phrases, material.labels, rng)
     if material.level == "clause" and rng.random() < 0.5:
         places = [place for place in free(phrases) if place > 0 and not phrases[place - 1].ends_sentence]
-        return replaced(phrases, draw(places, rng), draw(_fresh(FRAGMENTS, phrases), rng))
+        return replaced(phrases, draw(places, rng), draw(_fresh(suited(FRAGMENTS, material.labels), phrases), rng))
     return _other_word(phrases, material.labels, rng)
 
 
@@ -70,8 +73,8 @@ def add(phrases: Phrases, material: Material, rng: np.random.Generator) -> Phras
     if fresh is not None:
         return inserted(phrases, fresh, rng)
     if rng.random() < 0.25:
-        return _with_cue(phrases, rng)
-    fresh = draw(_fresh((*STEPS, *frames(material.labels)), phrases), rng)
+        return _with_cue(phrases, material.labels, rng)
+    fresh = draw(_fresh((*suited(STEPS, material.labels), *frames(material.labels)), phrases), rng)
     return None if fresh is None else inserted(phrases, fresh, rng)
 
 
@@ -130,8 +133,9 @@ def _marked(phrase: Phrase, mark: str) -> Phrase:
 def _other_sentence(phrases: Phrases, labels: tuple[str, ...], rng: np.random.Generator) -> Phrases | None:
     """Return one sentence replaced; the only one gives way to an instruction: the prompt must stay one."""
     places = free(phrases)
-    instructions = (*OPENINGS, *frames(labels)) if rng.random() < 0.5 else frames(labels) or OPENINGS
-    options = instructions if len(places) < 2 else (*STEPS, *instructions)
+    openings = suited(OPENINGS, labels)
+    instructions = (*openings, *frames(labels)) if rng.random() < 0.5 else frames(labels) or openings
+    options = instructions if len(places) < 2 else (*suited(STEPS, labels), *instructions)
     return replaced(phrases, draw(places, rng), draw(_fresh(options, phrases), rng))
 
 
@@ -180,11 +184,12 @@ def _closed(phrases: Phrases) -> Phrases:
     return (*phrases[:-1], _marked(phrases[-1], "."))
 
 
-def _with_cue(phrases: Phrases, rng: np.random.Generator) -> Phrases | None:
+def _with_cue(phrases: Phrases, labels: tuple[str, ...], rng: np.random.Generator) -> Phrases | None:
     """Return the phrases with a closing cue on a line of its own, in place of the one there is."""
     holds_input = any(phrase.locked for phrase in phrases)
     last = phrases[-1] if phrases else Phrase("")
     if not last.locked and last.text.endswith(":") and len(last.text.split()) <= 4 and len(free(phrases)) > 1:
         phrases = phrases[:-1]
-    cue = draw([cue for cue in (ANSWER_CUES if holds_input else INPUT_CUES) if cue != last.text], rng)
+    cues = suited(ANSWER_CUES, labels) if holds_input else INPUT_CUES
+    cue = draw([cue for cue in cues if cue != last.text], rng)
     return None if cue is None else (*_closed(phrases), Phrase(cue, "\n"))

@@ -8,13 +8,16 @@ What differs, or where the paper is silent. All copies of a generation are bred 
 left it. Batches are of dev rows, what operators show of train rows; rows a unit was scored on before are not scored
 again. The best of the population, for lineages, rankings and crossover, is so by all evidence, the winner of a
 tournament by its batch. Contexts change when a unit is copied. The best seed prompts are units, as far as
-``seed_units`` allows. A birth that failed leaves the loser where it is; a unit that meets an empty slot wins.
-Immigrants take empty slots, then those of losers, the worst first, and bring their genes with them; what they lack is
-drawn. Left out: the paper's aids against stagnation (random strings, fitness sharing), and BERT's similarity.
+``seed_units`` allows; a task-prompt that one lacks is written for its copies, when it is the one to be mutated. A birth
+that failed leaves the loser where it is; a unit that meets an empty slot wins. Immigrants take empty slots, then those
+of losers, the worst first, and bring their genes with them; what they lack is drawn. Left out: the paper's aids against
+stagnation (random strings, fitness sharing), and BERT's similarity.
 
-Calls, with S seeds of which s become units, N units of p task-prompts, T generations, batches of B: rows scored are
-at most S B + N B + (2 T - 1) N B / 2, each taking a task call for each of its prompt's stages; operator calls
-(N - s) p + T (N / 2) (6 + 2 x 2) / 8, the last factor for operators drawn uniformly, without crossover.
+Calls, with S seeds of which s become units, N units of p task-prompts, T generations, batches of B: dev rows scored are
+at most S B + N B + (2 T - 1) N B / 2, and practice rows, W for each winner that needs workings, at most T N W / 2 with
+contexts, T N W / 16 on average without (for Lamarckian mutation, where operators are drawn uniformly). Each takes a
+task call for each of its prompt's stages. Operator calls: (N - s) p + T (N / 2) (6 + 2 x 2) / 8, the last factor for
+operators drawn uniformly, without crossover.
 """
 
 from __future__ import annotations
@@ -50,14 +53,15 @@ class Promptbreeder:
 
     Args:
         population: Units N, at least 2.
-        generations: How many rounds of N/2 tournaments; None goes on until the budget ends.
+        generations: How many rounds of N/2 tournaments; None goes on until the budget ends. A round in which immigrants
+            take the places of all losers does not count.
         batch: Dev rows a tournament is decided on, drawn afresh for each.
         form: ``generational`` pairs everybody off at once; ``steady-state`` holds one tournament at a time.
         prompts_per_unit: 2 adds ``stage-2`` to the parts that evolve, 1 leaves the parts named in ``evolve``.
         operators: ``uniform`` draws the eight operators alike; ``nine_uniform`` crossover as ninth, and then only so;
             or the weight of each by name: zero-order, first-order, eda, eda-rank-index, lineage, zero-order-hyper,
             first-order-hyper, lamarckian, crossover.
-        crossover: How often a copy also gets a task-prompt of another member.
+        crossover: How often a copy also gets a task-prompt of another member, in place of one that was not mutated.
         fallback: What stands in for an operator with nothing to work on; ``direct`` is zero- or first-order, evenly.
         contexts: Most worked examples of a unit; 0 is the zero-shot form. Needs train rows.
         workings: Practice rows a winner is scored on when workings are needed: for contexts, or Lamarckian mutation.
@@ -175,7 +179,11 @@ class Promptbreeder:
         return 1 if self.form == "generational" else self.population // 2
 
     def _advanced(self, state: Breeding, rng: np.random.Generator) -> Breeding:
-        """Return the state after all that waits for nobody: rounds opened, decided, or closed without a birth."""
+        """Return the state after all that waits for nobody: rounds opened, decided, or given up as nobody is to breed.
+
+        Such a round does not count. Thus the last one never ends here, but in ``tell``: where ``ask`` has nothing to
+        ask for, its state is not kept.
+        """
         rules = Rules(tuple(self.weights.items()), self._heat, self.temperature_step, self.workings)
         while not self.finished(state):
             current = state.round
@@ -185,6 +193,8 @@ class Promptbreeder:
                 return state
             elif current.plans is None:
                 state = rules.decided(state, current, rng)
+            elif not current.plans:  # immigrants took the places of all losers, or nobody met
+                state = replace(state, round=None)
             else:
                 state = bred(state, current)
         return state

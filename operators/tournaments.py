@@ -1,7 +1,8 @@
 """Binary tournaments between slots of a population: who meets whom, on which rows, and who wins (Promptbreeder's).
 
 Both sides are scored on the same fresh random batch. The timetable is drawn ahead, as far as it is needed, so that
-a newborn can be scored at its birth on the batch of its first tournament: no batch is spent without a comparison.
+a newborn can be scored at its birth on the batch of its first tournament. Batches that decide no tournament: the one
+all seeds are scored on, and those of copies bred in the last round.
 """
 
 from __future__ import annotations

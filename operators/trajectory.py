@@ -12,6 +12,7 @@ import numpy as np
 from evo.model import FAILED, OK, Brief, Example, Individual
 from operators.brood import Brood
 from operators.members import renewed
+from operators.meta_prompt import TRIED
 from operators.rows import drawn_rows, mistakes
 from operators.selection import best
 
@@ -47,7 +48,7 @@ class Trajectory:
     step: int = -1
     """Steps completed; -1 until the seeds are scored."""
     stale: int = 0
-    """Steps in a row that brought nothing new."""
+    """Steps in a row that brought only what was tried before; steps without a usable reply are not counted."""
     seen: frozenset[int] = frozenset()
 
     @property
@@ -81,9 +82,15 @@ def receive(state: Trajectory, individual: Individual) -> Trajectory:
 
 def _completed(state: Trajectory) -> Trajectory:
     """Return the state after the step whose births are all told."""
-    new = [one for one in state.brood.told if one.status != FAILED and one.prompt.bare().hash not in state.known]
+    told = state.brood.told
+    new = [one for one in told if one.status != FAILED and one.prompt.bare().hash not in state.known]
     state = _joined(replace(state, brood=Brood(0), step=state.step + 1), new)
-    return replace(state, stale=0 if new else state.stale + 1)
+    return replace(state, stale=0 if new else state.stale + any(_is_known(state, one) for one in told))
+
+
+def _is_known(state: Trajectory, born: Individual) -> bool:
+    """Return whether the model replied with something tried before: an outage or an unusable reply says nothing."""
+    return TRIED in born.note if born.status == FAILED else born.prompt.bare().hash in state.known
 
 
 def _with_arrivals(state: Trajectory) -> Trajectory:

@@ -161,15 +161,17 @@ def drive(
 
 def give_birth(number: int, proposal: Proposal, llm: ScriptedLlm, seed: int) -> Individual:
     """Return the individual a proposal leads to, after at most three tries."""
+    note = ""
     for attempt in range(3):
         try:
             prompt = at_once(call(proposal, llm, child_rng(seed, "operator", number, attempt)))
-        except OperatorError:
+        except OperatorError as error:
+            note = str(error)
             continue
         born = Individual(number, prompt, proposal.operator.name, proposal.edges, proposal.generation)
         examples = [row.number for row in DEV] if proposal.examples is None else proposal.examples
         return measured(born, examples)
-    return failed(number)
+    return replace(failed(number), note=note)
 
 
 def measured(one: Individual, examples: Sequence[int], score: float | None = None) -> Individual:

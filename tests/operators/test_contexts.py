@@ -33,6 +33,22 @@ def test_workings_are_the_individual_s_own_and_right() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("reply", "working"),
+    [
+        ("The sun shines.\ngood", "The sun shines."),
+        ("The sun shines.\nSo it is warm.\n\n Good.\n", "The sun shines.\nSo it is warm."),
+        ("The sun shines.\ngood\nGood.", "The sun shines."),  # both stages gave the answer
+        ("Good\ngood", ""),
+        ("It shines. " * 150 + "\ngood", ""),
+        ("", ""),
+    ],
+)
+def test_a_working_is_whole_and_the_answer_comes_once(reply: str, working: str) -> None:
+    one = replace(individual(1, "x"), practice=Evaluation.of([Outcome(12, 1.0, answer="good", reply=reply)]))
+    assert workings(one, TRAIN) == (Demo("train text 12", "good", working, 12),)
+
+
 @given(st.integers(0, 3), st.sets(st.integers(0, 9)), st.integers(1, 3), st.integers(0, 99))
 def test_contexts_are_filled_then_changed_one_at_a_time(held: int, fresh: set[int], most: int, seed: int) -> None:
     before = DEMOS[: min(held, most)]

@@ -142,6 +142,18 @@ def test_the_only_sentence_gives_way_to_an_instruction() -> None:
     assert children(Edit(level="sentence", operations=("substitute",)), ["What now?"]) <= set(OPENINGS)
 
 
+@pytest.mark.parametrize("level", ["clause", "sentence"])
+@pytest.mark.parametrize("operation", ["substitute", "add"])
+def test_the_bank_speaks_of_labels_only_where_there_are_labels(level: Any, operation: Any) -> None:
+    texts = ["Work out, with care, what is asked. Be quick.", "Work it out, {input}, with care. Be quick."]
+    speak = re.compile("label|category|classify|(one|a single) word", re.IGNORECASE)
+    for labels in ((), ("x1", "x2")):
+        operator = Edit(level=level, operations=(operation,), labels=labels)
+        found = {child for text in texts for child in children(operator, [text], 150)}
+        assert len(found) > 20
+        assert any(speak.search(child) for child in found) is bool(labels)
+
+
 def test_reframe_exchanges_a_sentence_or_adds_one() -> None:
     found = children(Reframe(labels=("good", "bad")), ["Sort it. Be quick."])
     kept = [child for child in found if "Sort it." in child and "Be quick." in child]

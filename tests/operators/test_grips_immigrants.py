@@ -51,7 +51,7 @@ def test_an_immigrant_that_is_no_better_changes_nothing_and_one_that_is_renews_p
     for score, base, failures in ((0.5, 0, 1), (0.51, 90, 0)):
         _, state = ask_all(method, begun(method, 0.5), 10)
         state = method.tell(state, guest(90, score))
-        state = tell_all(method, state, [failed(10 + n) for n in range(5)])
+        state = tell_all(method, state, [scored(10 + n, 0.1) for n in range(5)])
         assert (bases(state), state.failures) == ([base], failures)
 
 
@@ -137,7 +137,7 @@ def test_the_last_iteration_s_immigrants_are_still_judged_and_later_ones_are_not
     method = Grips(patience=1)
     _, state = ask_all(method, begun(method, 0.5), 10)
     state = method.tell(state, guest(90, 0.9, (0,)))
-    state = tell_all(method, state, [failed(10 + n) for n in range(5)])
+    state = tell_all(method, state, [scored(10 + n, 0.1) for n in range(5)])
     assert not method.finished(state)
     step, state = method.ask(state, 20, RNG)
     assert isinstance(step, Evidence)

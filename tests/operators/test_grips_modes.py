@@ -57,8 +57,8 @@ def test_annealing_accepts_what_is_as_good_or_better_always_even_when_cold() -> 
 
 def test_annealing_begins_patience_anew_when_it_accepts_and_keeps_the_best_alive() -> None:
     method = Grips(mode="annealing", num_candidates=1)
-    _, state = iterate(method, begun(method, 0.5), 10, None)
-    assert state.failures == 1
+    _, state = iterate(method, begun(method, 0.5), 10, 0.0)
+    assert (bases(state), state.failures) == ([0], 1)
     _, state = iterate(method, state, 20, 0.5)
     assert (bases(state), state.failures) == ([20], 0)
     worse = next(after for n in range(30, 90) if bases(after := iterate(method, state, n, 0.45)[1]) == [n])

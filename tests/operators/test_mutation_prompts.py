@@ -13,7 +13,7 @@ from operators.estimation import Estimate, LineageEstimate, RankedEstimate
 from operators.genes import MUTATION, TEMPERATURE
 from operators.lamarckian import Lamarckian
 from operators.mutation_prompt_bank import MUTATION_PROMPTS
-from operators.mutation_prompts import BetterMutation, FirstOrder, FirstUnit, Given, NewMutation, ZeroOrder
+from operators.mutation_prompts import AddPart, BetterMutation, FirstOrder, FirstUnit, Given, NewMutation, ZeroOrder
 from operators.thinking_styles import THINKING_STYLES
 
 BASE = individual(1, "Sort the text.", 0.5)
@@ -30,6 +30,7 @@ RIGHT = replace(
 )
 CASES = [
     (ZeroOrder("Sort texts."), [BASE], ["Sort texts."]),
+    (AddPart("Sort texts.", "Think backwards."), [BASE, CARRIER], ["Turn it upside down.", "Think backwards."]),
     (FirstOrder(), [BASE, CARRIER], ["Turn it upside down.", BASE.prompt.text]),
     (Estimate(), [BASE, *MEMBERS], [one.prompt.text for one in MEMBERS]),
     (RankedEstimate(), [BASE, CARRIER, *MEMBERS], ["Turn it upside down.", *(one.prompt.text for one in MEMBERS)]),
@@ -78,9 +79,15 @@ async def test_a_reply_without_a_tag_is_never_a_prompt(operator: Any, parents: A
     ("operator", "parents", "copied"),
     [
         (FirstOrder(), [BASE, CARRIER], BASE),
+        (FirstOrder(), [BASE, CARRIER], CARRIER),
+        (AddPart("Sort texts.", "Think backwards."), [BASE, CARRIER], BASE),
         (Estimate(), [BASE, *MEMBERS], MEMBERS[0]),
+        (Estimate(), [BASE, *MEMBERS], BASE),
         (RankedEstimate(), [BASE, CARRIER, *MEMBERS], MEMBERS[1]),
+        (RankedEstimate(), [BASE, CARRIER, *MEMBERS], BASE),
+        (RankedEstimate(), [BASE, CARRIER, *MEMBERS], CARRIER),
         (LineageEstimate(), [BASE, *MEMBERS], MEMBERS[1]),
+        (LineageEstimate(), [BASE, *MEMBERS], BASE),
         (BetterMutation(), [CARRIER], CARRIER),
     ],
 )

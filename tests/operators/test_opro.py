@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from evo.errors import ConfigError
 from evo.model import Evaluation, Individual, Outcome, Prompt
 from evo.ports import Evidence, Proposal
-from operators.meta_prompt import MetaPrompt
+from operators.meta_prompt import TRIED, MetaPrompt
 from operators.opro import Opro
 from operators.seeds import Seed
 
@@ -26,6 +26,11 @@ def newborn(number: int, score: float, wrong: tuple[int, ...] = ()) -> Individua
     practice = Evaluation.of(Outcome(row.number, float(row.number not in wrong), "good") for row in TRAIN)
     dev = Evaluation.of(Outcome(row.number, score) for row in DEV)
     return individual(number, f"prompt {number}", evaluation=dev, practice=practice)
+
+
+def repeated(number: int) -> Individual:
+    """Return a birth that failed because the model wrote what was tried before."""
+    return replace(failed(number), note=f"{TRIED} (3x)")
 
 
 def begun(method: Opro, scores: tuple[float, ...] = FOUR, **more: Any) -> Any:
@@ -102,7 +107,7 @@ def test_the_search_ends_when_the_model_proposes_nothing_new() -> None:
     method = Opro(patience=2)
     state = begun(method)
     stale = replace(newborn(0, 0.5), prompt=Prompt.of("prompt 0"))
-    for first, outcome in ((10, failed), (20, None)):
+    for first, outcome in ((10, repeated), (20, None)):
         assert not method.finished(state)
         _, state = ask_all(method, state, first)
         born = [outcome(first + n) if outcome else replace(stale, number=first + n) for n in range(N)]
@@ -113,10 +118,31 @@ def test_the_search_ends_when_the_model_proposes_nothing_new() -> None:
     assert not endless.finished(replace(state, stale=500, step=10_000))
 
 
+def test_a_model_that_only_repeats_itself_ends_the_search() -> None:
+    method = Opro(patience=2, num_search_steps=None)
+    driven = drive(method, brief(4), 100, reply=lambda request: "<prompt>What is the tone of this text?</prompt>")
+    assert len(driven.individuals) == 4 + 2 * N
+    assert method.finished(driven.state)
+
+
+@pytest.mark.parametrize("note", ["connection refused", "no example could be scored: 503"])
+def test_an_outage_neither_uses_up_nor_renews_patience(note: str) -> None:
+    method = Opro(patience=2)
+    _, state = ask_all(method, begun(method), 10)
+    state = tell_all(method, state, [repeated(10 + place) for place in range(N)])
+    for first in (20, 30, 40):
+        _, state = ask_all(method, state, first)
+        prompt = Prompt.of("Unheard of.") if "scored" in note else Prompt(())
+        born = [replace(failed(first + place), note=note, prompt=prompt) for place in range(N)]
+        state = tell_all(method, state, born)
+        assert state.stale == 1
+    assert not method.finished(state)
+
+
 def test_something_new_resets_the_patience() -> None:
     method = Opro(patience=2)
     _, state = ask_all(method, begun(method), 10)
-    state = tell_all(method, state, [failed(10 + place) for place in range(N)])
+    state = tell_all(method, state, [repeated(10 + place) for place in range(N)])
     assert state.stale == 1
     _, state = ask_all(method, state, 20)
     assert tell_all(method, state, [newborn(20, 0.0), *(failed(21 + n) for n in range(N - 1))]).stale == 0

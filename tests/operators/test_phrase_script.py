@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from test_edits import LONG, NO_MODEL, PROMPTS, SLOTTED, WORDS
 
 from evo.errors import OperatorError
-from evo.model import Prompt, Request
+from evo.model import Evaluation, Prompt, Request
 from evo.schema import describe
 from operators.climb import MOST_DELETED, Candidate, Deleted, Line, Step, drawn_part, drawn_steps
 from operators.phrase_bank import OPENINGS
@@ -154,7 +155,8 @@ def test_operations_are_drawn_uniformly_and_add_only_while_something_was_deleted
     assert min(drawn.values()) > 400 / 4 * 0.75
     assert {step.lost for step in steps if step.operation == "add"} == {lost}
     gone = {step.lost for step in steps if step.operation == "delete"}
-    assert gone == {Deleted(phrase.text, "instruction", base) for phrase in split(LONG, "clause")}
+    bare = replace(base, evaluation=Evaluation())
+    assert gone == {Deleted(phrase.text, "instruction", bare) for phrase in split(LONG, "clause")}
     assert all(step.lost is None for step in steps if step.operation in ("swap", "substitute"))
 
 

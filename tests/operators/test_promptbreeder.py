@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from breeding import DEV, brief, drive, failed
-from units_by_hand import unit, world
+from units_by_hand import scored, unit, world
 
 from evo.errors import ConfigError
 from evo.model import Example, Prompt
@@ -161,13 +161,33 @@ def test_the_task_prompt_that_is_mutated_is_drawn_and_recorded(prompts_per_unit:
         assert set(shown) <= {proposal.part}
 
 
-def test_a_part_that_a_unit_has_not_is_not_mutated() -> None:
-    here = world(replace(DIRECT, seed_units=3), brief(3)).run()
-    for number, proposal in here.copies.items():
-        assert proposal.part in dict(here.born[proposal.parents[0].number].prompt.parts)
-        assert ("stage-2" in dict(here.born[number].prompt.parts)) is (
-            "stage-2" in dict(here.born[proposal.parents[0].number].prompt.parts)
-        )
+def test_a_task_prompt_that_a_seed_lacks_is_written_for_its_copies() -> None:
+    here = world(replace(DIRECT, seed_units=6, generations=12), brief(6)).run()
+    added = {number: p for number, p in here.copies.items() if p.operator.name == "add-part"}
+    assert added
+    for number, proposal in added.items():
+        base, child = here.born[proposal.parents[0].number].prompt, here.born[number].prompt
+        assert proposal.part == "stage-2"
+        assert proposal.roles == ("base", "mutation_prompt")
+        assert "stage-2" not in dict(base.parts)
+        assert child.part("stage-2").startswith("Prompt ")
+        assert child.part("instruction") == base.part("instruction")
+        mutation = child.part(MUTATION)
+        assert any(text.startswith(f"{mutation}\n") for text in (request.text for request in here.llm.requests))
+    both = [p for p in here.copies.values() if "stage-2" in dict(p.parents[0].prompt.parts)]
+    assert {p.part for p in both} == {"instruction", "stage-2"}
+
+
+def test_a_hypermutation_of_a_part_that_a_seed_lacks_and_crossover_into_it() -> None:
+    here = world(replace(SMALL, operators={ZERO_HYPER: 1}, seed_units=6, crossover=0), brief(6)).run()
+    bases = {n: here.born[p.parents[0].number].prompt for n, p in here.copies.items()}
+    added = [n for n, p in here.copies.items() if p.part not in dict(bases[n].parts)]
+    assert added
+    assert all(here.born[n].prompt.part(MUTATION) == here.copies[n].parents[1].prompt.part(MUTATION) for n in added)
+    crossed = world(replace(SMALL, operators={"crossover": 1}, seed_units=3, generations=9), brief(6)).run()
+    got = [n for n, p in crossed.copies.items() if "mate" in p.roles and p.part not in dict(p.parents[0].prompt.parts)]
+    assert got
+    assert all("stage-2" in dict(crossed.born[n].prompt.parts) for n in got)
 
 
 def test_the_best_seeds_become_units_with_a_mutation_prompt_that_was_drawn() -> None:
@@ -207,6 +227,20 @@ def test_calls_and_rows_are_what_the_formula_says() -> None:
     assert len(here.llm.requests) == (size - chosen) * 2 + rounds * size // 2
     hyper = world(replace(method, operators={ZERO_HYPER: 1}), brief(seeds, dev=dev)).run()
     assert len(hyper.llm.requests) == (size - chosen) * 2 + 2 * rounds * size // 2
+
+
+@pytest.mark.parametrize(
+    "more", [{"contexts": 2}, {"operators": {"lamarckian": 1}}, {"contexts": 2, "operators": {"lamarckian": 1}}]
+)
+def test_workings_are_the_rest_of_the_rows_that_the_formula_counts(more: Any) -> None:
+    train = tuple(Example(n, {"input": f"text {n}"}, "good") for n in range(20_000, 60_000))
+    size, workings, rounds = 6, 3, 5
+    method = replace(DIRECT, population=size, workings=workings, generations=rounds, **more)
+    rows = {row.number for row in train}
+    here = world(method, brief(2, train=train), quality=lambda one: 0.5).run()  # nobody is ever right: all is needed
+    assert (
+        sum(row in rows for step in here.steps.values() for row in step.examples or ()) == rounds * size * workings // 2
+    )
 
 
 def test_rows_a_unit_knows_are_not_asked_for_again() -> None:
@@ -283,6 +317,23 @@ def test_an_immigrant_without_evidence_is_scored_before_it_counts() -> None:
     assert any(isinstance(step, Evidence) and step.individual.number == 900 for step in here.steps.values())
     for state in here.states:
         assert all(member.ok for member in SMALL.living(state))
+
+
+@pytest.mark.parametrize("form", ["generational", "steady-state"])
+def test_the_end_is_told_where_immigrants_take_every_loser_s_place(form: Any) -> None:
+    method = replace(DIRECT, form=form, generations=1, batch=100)
+    here = world(method, brief(2))
+    while not here.state.founding.closed:
+        here.tell(here.ask() or 0)
+    for number in range(900, 906):
+        here.state = method.tell(
+            here.state, scored(unit(number, f"Guest {number}.", 0.5), [row.number for row in DEV], 1)
+        )
+    here.run()
+    assert method.finished(here.state)
+    assert here.ask() is None
+    assert {one.number for one in method.living(here.state)} & {*range(900, 906)}
+    assert len(here.copies) == 3  # a round that breeds nobody is none
 
 
 def test_arrivals_that_wait_are_no_more_than_the_population() -> None:

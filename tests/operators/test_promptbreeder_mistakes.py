@@ -259,13 +259,22 @@ def test_crossover_swaps_task_prompts_alone_and_in_proportion_to_fitness() -> No
     for number, proposal in crossed.items():
         child, mate = here.born[number].prompt, proposal.parents[-1].prompt
         swapped = proposal.operator.swapped  # type: ignore[attr-defined]
-        assert swapped in ("instruction", "stage-2")
+        assert {swapped, proposal.part} == {"instruction", "stage-2"}
         assert child.part(swapped) == mate.part(swapped)
-        if proposal.operator.name == "crossover":
-            assert proposal.roles[0] == "base"
-            assert swapped == proposal.part
-        else:
-            assert swapped != proposal.part
+        assert proposal.operator.name != "crossover"
+
+
+@pytest.mark.parametrize("kind", ["first-order", *HYPER])
+def test_crossover_never_undoes_the_mutation_it_follows(kind: str) -> None:
+    for width in (1, 2):
+        method = replace(SMALL, operators={kind: 1}, crossover=1.0, prompts_per_unit=width)
+        here = world(method, brief(2)).run()
+        assert any("mate" in proposal.roles for proposal in here.copies.values()) is (width == 2)
+        asked = {f"Prompt {request.seed}." for request in here.llm.requests}
+        for number, proposal in here.copies.items():
+            child, base = here.born[number].prompt, here.born[proposal.parents[0].number].prompt
+            assert proposal.operator.name == kind
+            assert child.part(proposal.part or "") in asked - {base.part(proposal.part or "")}
 
 
 def test_mates_are_drawn_by_fitness() -> None:
