@@ -17,15 +17,19 @@ from cluster.topology import topology
 from cluster.workers import WorkerPlan
 from evo.commission import Commission, Watch
 from evo.errors import EvoError, Interrupted
+from evo.history import history_of
+from evo.life import Life, begin, repeat
 from evo.model import Individual
 from evo.randomness import child_rng
-from evo.replay import History, history_of
 
 WATCH_S = 0.25
 GRACE_S = 10.0
 """How long calls under way may take to end after a stop."""
 RESTART_WAITS_S = (0.0, 1.0, 3.0, 9.0, 27.0)
 """Before each new start of a lost worker or island; then the run gives up. Ray takes half a minute to miss a node."""
+
+TURN = 50
+"""Steps of an island that are relived before others have their turn: some milliseconds."""
 
 
 class Fleet(Protocol):
@@ -44,8 +48,8 @@ class Fleet(Protocol):
         """Start a worker under a number no other has had; done when it has gone home."""
         ...
 
-    def island(self, number: int, shore: Shore, history: History) -> Awaitable[tuple[Individual, ...]]:
-        """Start an island; done with its population when it can do no more."""
+    def island(self, number: int, shore: Shore, life: Life[Any]) -> Awaitable[tuple[Individual, ...]]:
+        """Start an island where its life is; done with its population when it can do no more."""
         ...
 
     async def close(self) -> None:
@@ -148,7 +152,8 @@ async def _keep_island(
     for starts, wait_s in enumerate((*RESTART_WAITS_S, None), start=1):
         try:
             start = await broker.enlist(number)
-            await fleet.island(number, replace(shore, start=start), history_of(order.path, number))
+            life = await _relived(order, number, over)
+            await fleet.island(number, replace(shore, start=start), life)
         except fleet.lost as error:
             if wait_s is None:
                 raise EvoError(f"island {number} was lost {starts} times, last: {error}") from error
@@ -158,6 +163,19 @@ async def _keep_island(
                     return
         else:
             return
+
+
+async def _relived(order: Commission, number: int, over: asyncio.Event) -> Life[Any]:
+    """Return an island's life as the log tells it. Others have their turn meanwhile: a long one takes a while."""
+    ground = order.ground(number)
+    life = begin(ground)
+    for turn, past in enumerate(history_of(order.path, number)):
+        repeat(ground, life, past)
+        if turn % TURN == 0:
+            await asyncio.sleep(0)
+            if over.is_set():
+                break
+    return life
 
 
 async def _rest(wait_s: float, over: asyncio.Event) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
+from typing import Any
 
 from cluster.archipelago import sail
 from cluster.broker import Broker
@@ -11,8 +12,8 @@ from cluster.island import Island, Shore
 from cluster.workers import FitnessWorker, WorkerPlan
 from evo.commission import Commission, Watch
 from evo.errors import ConfigError
+from evo.life import Life
 from evo.model import Individual
-from evo.replay import History
 
 
 class InlineFleet:
@@ -32,10 +33,10 @@ class InlineFleet:
         """See `Fleet`."""
         return FitnessWorker(number, plan, self._broker).run()
 
-    def island(self, number: int, shore: Shore, history: History) -> Awaitable[tuple[Individual, ...]]:
+    def island(self, number: int, shore: Shore, life: Life[Any]) -> Awaitable[tuple[Individual, ...]]:
         """See `Fleet`."""
         models = self._order.models_of(number)
-        return Island(self._order.ground(number), shore, models, self._broker, history).run()
+        return Island(self._order.ground(number), shore, models, self._broker, life).run()
 
     async def close(self) -> None:
         """See `Fleet`."""

@@ -8,12 +8,11 @@ from typing import Any
 
 from cluster.migration import emigrants, is_time
 from cluster.ports import BrokerPort
-from evo.life import Ground, Life, relive
+from evo.life import Ground, Life
 from evo.loop import live
 from evo.model import Completion, Evaluation, Individual, Prompt, Request
 from evo.ports import Price
 from evo.randomness import child_rng
-from evo.replay import History
 from evo.status import IslandStatus
 
 
@@ -50,22 +49,21 @@ class Shore:
 
 
 class Island:
-    """Runs one method to its end or the budget's, starting from its part of the log.
+    """Runs one method to its end or the budget's, from where its life is.
 
     Args:
         ground: What does not change: method, task, racing, seed.
         shore: How it meets other islands.
         models: Places of its task model and its operator model in the run's list.
         broker: Where work goes.
-        history: Its part of the log; empty at the beginning.
+        life: Where it goes on: at its beginning, or where the log leads to.
     """
 
     def __init__(
-        self, ground: Ground[Any], shore: Shore, models: tuple[int, int], broker: BrokerPort, history: History
+        self, ground: Ground[Any], shore: Shore, models: tuple[int, int], broker: BrokerPort, life: Life[Any]
     ) -> None:
-        self._ground, self._shore, self._broker = ground, shore, broker
+        self._ground, self._shore, self._broker, self._life = ground, shore, broker, life
         self._task_model, self._operator_model = models
-        self._life: Life[Any] = relive(ground, history)
 
     async def run(self) -> tuple[Individual, ...]:
         """Return the living population when no more births can be made."""

@@ -16,8 +16,8 @@ from cluster.workers import FitnessWorker, WorkerPlan
 from evo._guard import stranger
 from evo.commission import Commission, Watch
 from evo.errors import ConfigError, EvoError
+from evo.life import Life
 from evo.model import Individual
-from evo.replay import History
 from evo.settings import RunSettings
 
 HOSTS_PER_CORE = 2
@@ -39,10 +39,10 @@ class IslandHost:
     """A process for one or more islands. Holds nothing that the log does not."""
 
     async def run(
-        self, order: Commission, number: int, shore: Shore, history: History, broker: Any
+        self, order: Commission, number: int, shore: Shore, life: Life[Any], broker: Any
     ) -> tuple[Individual, ...]:
         """Run an island to its end."""
-        return await Island(order.ground(number), shore, order.models_of(number), RemoteBroker(broker), history).run()
+        return await Island(order.ground(number), shore, order.models_of(number), RemoteBroker(broker), life).run()
 
 
 class RayFleet:
@@ -87,10 +87,10 @@ class RayFleet:
         actor = self._workers.pop(number, None) or self._new_worker(number)
         return _awaited(actor, actor.run.remote(number, plan, self._broker))
 
-    def island(self, number: int, shore: Shore, history: History) -> Awaitable[tuple[Individual, ...]]:
+    def island(self, number: int, shore: Shore, life: Life[Any]) -> Awaitable[tuple[Individual, ...]]:
         """See `Fleet`."""
         host = self._hosts[number % len(self._hosts)]
-        return _awaited(host, host.run.remote(self._order, number, shore, history, self._broker))
+        return _awaited(host, host.run.remote(self._order, number, shore, life, self._broker))
 
     async def close(self) -> None:
         """See `Fleet`."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -128,12 +128,8 @@ def read_journal(path: Path) -> Iterator[dict[str, list[dict[str, Any]]]]:
 
 def seal(folder: Path, journal: Path) -> None:
     """Turn a journal into parts, then remove it. Doing it again after a crash in the middle is safe."""
-    rows: dict[str, list[dict[str, Any]]] = {}
-    for transaction in read_journal(journal):
-        for table, added in transaction.items():
-            rows.setdefault(table, []).extend(added)
     number = _number_of(journal)
-    for table, added in rows.items():
+    for table, added in _rows_of(journal).items():
         part = folder / table / f"part-{number}.parquet"
         if not part.exists():
             _write_part(part, pa.Table.from_pylist(added, schema=TABLES[table]))
@@ -192,18 +188,32 @@ def read_pieces(
     folder: Path, table: str, columns: Sequence[str] | None = None, *, only: tuple[str, pa.Array] | None = None
 ) -> Iterator[pa.Table]:
     """Yield a table's rows as `read_table` does, part by part: one part is in memory at a time."""
-    schema = _schema_of(table, columns)
-    tails = _tails(folder, table)  # before the parts: what is sealed meanwhile is read once, from its journal
-    parts = {_number_of(part): part for part in (folder / table).glob("part-*.parquet")}
-    for number in sorted({*tails, *parts}):
-        if number in parts:
-            piece = _read_part(parts[number], schema)
-        else:
-            piece = pa.Table.from_pylist(tails[number], schema=schema)
+    for pieces in read_together(folder, {table: columns}):
+        piece = pieces[table]
         if only is not None:
             piece = piece.filter(pc.is_in(piece[only[0]], only[1]))
         if piece.num_rows:
             yield piece
+
+
+def read_together(folder: Path, tables: Mapping[str, Sequence[str] | None]) -> Iterator[dict[str, pa.Table]]:
+    """Yield several tables part by part: rows of one transaction come together.
+
+    ``tables`` names the columns wanted of each, None for all. What is written after the first part is read is left out.
+    """
+    schemas = {table: _schema_of(table, columns) for table, columns in tables.items()}
+    tails = _tails(folder, tables)  # before the parts: what is sealed meanwhile is read once, from its journal
+    parts = {_number_of(part) for table in tables for part in (folder / table).glob("part-*.parquet")}
+    latest = max(tails, default=None)
+    for number in sorted(parts.union(tails)):
+        if latest is None or number <= latest:  # of what was begun meanwhile not every table may be there
+            tail = tails.get(number, {})
+            yield {table: _piece(folder / table, number, tail.get(table, []), schemas[table]) for table in tables}
+
+
+def _piece(table: Path, number: str, tail: list[dict[str, Any]], schema: pa.Schema) -> pa.Table:
+    part = table / f"part-{number}.parquet"
+    return _read_part(part, schema) if part.exists() else pa.Table.from_pylist(tail, schema=schema)
 
 
 def _schema_of(table: str, columns: Sequence[str] | None) -> pa.Schema:
@@ -211,16 +221,24 @@ def _schema_of(table: str, columns: Sequence[str] | None) -> pa.Schema:
     return schema if columns is None else pa.schema([schema.field(name) for name in columns])
 
 
-def _tails(folder: Path, table: str) -> dict[str, list[dict[str, Any]]]:
-    """Return a table's rows that are in journals, by the journal's number."""
+def _tails(folder: Path, tables: Collection[str]) -> dict[str, dict[str, list[dict[str, Any]]]]:
+    """Return the rows of some tables that are in journals, by the journal's number."""
     while True:
         try:
             return {
-                _number_of(journal): [row for rows in read_journal(journal) for row in rows.get(table, ())]
+                _number_of(journal): {table: rows for table, rows in _rows_of(journal).items() if table in tables}
                 for journal in open_journals(folder)
             }
         except FileNotFoundError:
             continue  # a journal was sealed while we read: its part is there now
+
+
+def _rows_of(journal: Path) -> dict[str, list[dict[str, Any]]]:
+    rows: dict[str, list[dict[str, Any]]] = {}
+    for transaction in read_journal(journal):
+        for table, added in transaction.items():
+            rows.setdefault(table, []).extend(added)
+    return rows
 
 
 def _number_of(path: Path) -> str:

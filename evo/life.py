@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
+from evo.history import ASKED, Past
 from evo.model import FAILED, Evaluation, Individual, Prompt, sequence_of
 from evo.ports import Evidence, Llm, Method, Proposal, Racing, Task
 from evo.randomness import child_rng
-from evo.replay import History
+from evo.replay import Found
 from evo.status import IslandStatus
 from evo.verdict import ENOUGH, sure_fitness
 
@@ -73,21 +74,26 @@ def begin(ground: Ground[S]) -> Life[S]:
     return Life(ground.method.start(ground.task.brief))
 
 
-def relive(ground: Ground[S], history: History) -> Life[S]:
+def relive(ground: Ground[S], history: Iterable[Past]) -> Life[S]:
     """Return the life a history leads to, by the same pure methods; steps without an end are pending again."""
     life = begin(ground)
-    known = {individual.number: individual for individual in history.individuals}
-    for kind, number in history.steps:
-        if kind == "asked":
-            ask(ground, life, number)
-            continue
-        step = life.pending.get(number)
-        if isinstance(step, Evidence):
-            found = history.gathered[number]
-            tell(ground, life, number, step.individual.with_evidence(found.dev, found.train))
-        else:
-            tell(ground, life, number, known[number])
+    for past in history:
+        repeat(ground, life, past)
     return life
+
+
+def repeat(ground: Ground[S], life: Life[S], past: Past) -> None:
+    """Live through one more thing that happened before."""
+    kind, number, led_to = past
+    if kind == ASKED:
+        ask(ground, life, number)
+    elif isinstance(led_to, Found):
+        step = life.pending[number]
+        assert isinstance(step, Evidence)
+        tell(ground, life, number, step.individual.with_evidence(led_to.dev, led_to.train))
+    else:
+        assert led_to is not None
+        tell(ground, life, number, led_to)
 
 
 def ask(ground: Ground[S], life: Life[S], number: int) -> bool:

@@ -17,6 +17,7 @@ from evo.life import Ground, Life, S, World, ask, status_of, tell
 from evo.model import Evaluation, Individual, individual_number
 from evo.ports import Evidence, Proposal
 from evo.schema import (
+    MIGRATION,
     describe,
     describe_evidence,
     edge_rows,
@@ -28,8 +29,6 @@ from evo.schema import (
     prompt_row,
 )
 from evo.step import part_of, take
-
-MIGRATION = "migration"
 
 
 async def live(ground: Ground[S], life: Life[S], world: World) -> Life[S]:

@@ -1,10 +1,10 @@
-"""Frozen data back from the log: individuals as they were, and each island's history in order."""
+"""Frozen data back from the log: individuals with what is known of them, answers of models."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,77 +12,56 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from evo.journal import read_pieces, read_table
-from evo.model import NO_PROMPT, Completion, Evaluation, Individual, Outcome, Prompt, island_of
+from evo.model import NO_PROMPT, Completion, Evaluation, Individual, Outcome, Prompt
 from evo.schema import EVIDENCE
 
 SPLITS = ("dev", "train")
+Seen = tuple[str, Outcome]
+"""An outcome, and the split its row is in."""
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What one request for evidence found: outcomes on dev and on train rows."""
+    """Evidence: outcomes on dev and on train rows."""
 
     dev: Evaluation
     train: Evaluation
 
 
-@dataclass(frozen=True, slots=True)
-class History:
-    """What an island did, in order: (kind, number) pairs, the individuals as they were born, and later evidence.
-
-    A number is that of a birth, or of a request for evidence; ``gathered`` holds what the latter found.
-    """
-
-    steps: tuple[tuple[str, int], ...] = ()
-    individuals: tuple[Individual, ...] = ()
-    gathered: Mapping[int, Found] = field(default_factory=dict)
-
-
-def history_of(folder: Path, island: int) -> History:
-    """Return an island's history; empty when it has not begun."""
-    events = read_table(folder, "events", ["island", "kind", "individual"])
-    events = events.filter(pc.equal(events["island"], island))
-    steps = [(row["kind"], row["individual"]) for row in events.to_pylist() if row["kind"] in ("asked", "told")]
-    told = read_table(folder, "measurements", ["step"])["step"].to_pylist()
-    mine = [number for number in told if island_of(number) == island]
-    outcomes = _outcomes(folder, "step", pa.array(mine, pa.int64())) if mine else {}
-    gathered = {number: _found(seen) for number, seen in outcomes.items()}
-    nothing = Found(Evaluation(), Evaluation())
-    return History(
-        tuple(steps),
-        tuple(read_individuals(folder, island=island, at_birth=True)),
-        {number: gathered.get(number, nothing) for number in mine},
-    )
-
-
 def read_individuals(
-    folder: Path, *, island: int | None = None, numbers: Sequence[int] | None = None, at_birth: bool = False
+    folder: Path, *, island: int | None = None, numbers: Sequence[int] | None = None
 ) -> Iterator[Individual]:
-    """Yield individuals with their prompts, parents and evidence, in the order they were written.
-
-    ``at_birth`` leaves out the evidence that was gathered later.
-    """
+    """Yield individuals with their prompts, parents and all their evidence, in the order they were written."""
     known = None if numbers is None else pa.array([n for n in numbers if 0 <= n < 2**63], pa.int64())
     table = read_table(folder, "individuals", only=None if known is None else ("id", known))
     if island is not None:
         table = table.filter(pc.equal(table["island"], island))
     wanted = table["id"].combine_chunks()
-    texts = _texts(folder, table["prompt"].combine_chunks())
-    parents, outcomes = _parents(folder, wanted), _outcomes(folder, "individual", wanted)
+    texts = texts_of(folder, table["prompt"].combine_chunks())
+    parents = parents_in(read_table(folder, "edges", ["child", "parent", "role"], only=("child", wanted)))
+    seen: dict[int, list[Seen]] = {}
+    for piece in read_pieces(folder, "evaluations", only=("individual", wanted)):
+        gather(seen, piece, "individual")
     for row in table.to_pylist():
-        seen = outcomes.get(row["id"], [])
-        found = _found([one for one in seen if one.step == row["id"]] if at_birth else seen)
-        yield Individual(
-            number=row["id"],
-            prompt=texts[row["prompt"]] if row["prompt"] != NO_PROMPT.hash else NO_PROMPT,
-            operator=row["operator"],
-            parents=tuple(parents.get(row["id"], ())),
-            generation=row["generation"],
-            evaluation=found.dev,
-            status=row["status"],
-            note=row["note"],
-            practice=found.train,
-        )
+        found = found_in(seen.get(row["id"], ()))
+        yield individual_of(row, texts, parents, found)
+
+
+def individual_of(
+    row: Mapping[str, Any], texts: Mapping[str, Prompt], parents: Mapping[int, Sequence[tuple[int, str]]], found: Found
+) -> Individual:
+    """Return an individual from its row in ``individuals`` and what belongs to it."""
+    return Individual(
+        number=row["id"],
+        prompt=texts[row["prompt"]] if row["prompt"] != NO_PROMPT.hash else NO_PROMPT,
+        operator=row["operator"],
+        parents=tuple(parents.get(row["id"], ())),
+        generation=row["generation"],
+        evaluation=found.dev,
+        status=row["status"],
+        note=row["note"],
+        practice=found.train,
+    )
 
 
 def individuals_now(folder: Path, columns: Sequence[str] | None = None) -> pa.Table:
@@ -100,9 +79,11 @@ def individuals_now(folder: Path, columns: Sequence[str] | None = None) -> pa.Ta
     return table
 
 
-def _found(seen: Sequence[_Seen]) -> Found:
-    by_split = {split: Evaluation.of(one.outcome for one in seen if one.split == split) for split in SPLITS}
-    return Found(by_split["dev"], by_split["train"])
+def found_in(seen: Iterable[Seen]) -> Found:
+    """Return outcomes as evidence."""
+    seen = list(seen)
+    dev, train = (Evaluation.of(outcome for split, outcome in seen if split == wanted) for wanted in SPLITS)
+    return Found(dev, train)
 
 
 def outcome_of(row: Mapping[str, Any]) -> Outcome:
@@ -135,32 +116,28 @@ def completion_of(row: Mapping[str, Any]) -> Completion:
     )
 
 
-def _texts(folder: Path, hashes: pa.Array) -> dict[str, Prompt]:
-    table = read_table(folder, "prompts", ["hash", "parts"], only=("hash", hashes))
+def texts_of(folder: Path, hashes: pa.Array) -> dict[str, Prompt]:
+    """Return prompts by their hash."""
+    return texts_in(read_table(folder, "prompts", ["hash", "parts"], only=("hash", hashes)))
+
+
+def texts_in(prompts: pa.Table) -> dict[str, Prompt]:
+    """Return the prompts of rows of ``prompts`` by their hash."""
     return {
-        row["hash"]: Prompt(tuple((name, text) for name, text in json.loads(row["parts"]))) for row in table.to_pylist()
+        row["hash"]: Prompt(tuple((name, text) for name, text in json.loads(row["parts"])))
+        for row in prompts.to_pylist()
     }
 
 
-def _parents(folder: Path, wanted: pa.Array) -> dict[int, list[tuple[int, str]]]:
+def parents_in(edges: pa.Table) -> dict[int, list[tuple[int, str]]]:
+    """Return the parents in rows of ``edges`` by child."""
     found: dict[int, list[tuple[int, str]]] = {}
-    for row in read_table(folder, "edges", ["child", "parent", "role"], only=("child", wanted)).to_pylist():
+    for row in edges.to_pylist():
         found.setdefault(row["child"], []).append((row["parent"], row["role"]))
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    """An outcome, the step that asked for it, and the split its row is in."""
-
-    step: int
-    split: str
-    outcome: Outcome
-
-
-def _outcomes(folder: Path, key: str, wanted: pa.Array) -> dict[int, list[_Seen]]:
-    found: dict[int, list[_Seen]] = {}
-    for piece in read_pieces(folder, "evaluations", only=(key, wanted)):
-        for row in piece.filter(pc.is_in(piece["split"].cast(pa.string()), pa.array(SPLITS))).to_pylist():
-            found.setdefault(row[key], []).append(_Seen(row["step"], row["split"], outcome_of(row)))
-    return found
+def gather(seen: dict[int, list[Seen]], evaluations: pa.Table, key: str) -> None:
+    """Add the dev and train outcomes of rows of ``evaluations`` to those seen, by one of their columns."""
+    for row in evaluations.filter(pc.is_in(evaluations["split"].cast(pa.string()), pa.array(SPLITS))).to_pylist():
+        seen.setdefault(row[key], []).append((row["split"], outcome_of(row)))

@@ -111,6 +111,8 @@ TABLES: dict[str, pa.Schema] = {
     ),
 }
 
+MIGRATION = "migration"
+"""The operator of copies of individuals from other islands."""
 ROOT_ISLAND = -1
 """The island of events that concern the whole run."""
 

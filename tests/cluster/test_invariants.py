@@ -15,10 +15,10 @@ from cluster.topology import NAMES, topology
 from evo import Individual, Run, evolve, resume
 from evo.engine import reopen
 from evo.life import relive
-from evo.loop import MIGRATION
 from evo.model import island_of
 from evo.randomness import child_rng
 from evo.replay import history_of, read_individuals
+from evo.schema import MIGRATION
 from fitness.toy import toy_rows
 
 CAP = 4

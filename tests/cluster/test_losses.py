@@ -69,9 +69,9 @@ class LossyFleet(InlineFleet):
         wire = Wire(self._broker)
         await self._mortal(FitnessWorker(number, plan, wire).run(), wire, next(self._workers, None))
 
-    async def island(self, number: int, shore: Any, history: Any) -> Any:
+    async def island(self, number: int, shore: Any, life: Any) -> Any:
         wire = Wire(self._broker)
-        island = Island(self._order.ground(number), shore, self._order.models_of(number), wire, history)
+        island = Island(self._order.ground(number), shore, self._order.models_of(number), wire, life)
         return await self._mortal(island.run(), wire, next(self._islands, None))
 
     async def _mortal(self, life: Any, wire: Wire, seconds: float | None) -> Any:

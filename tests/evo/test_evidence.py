@@ -12,12 +12,13 @@ import numpy as np
 import pytest
 from toys import SEEDS, Killed, Start, Toy, ToyTask, ToyWorld
 
+from evo.history import history_of
 from evo.journal import read_table
 from evo.life import Ground, Life, begin, relive
 from evo.loop import live
 from evo.model import Brief, Individual
 from evo.ports import Evidence, Proposal
-from evo.replay import history_of, individuals_now, read_individuals
+from evo.replay import individuals_now, read_individuals
 from evo.verdict import ranking
 from fitness.racing import Full
 
@@ -87,7 +88,9 @@ async def test_evidence_is_merged_whatever_comes_first(tmp_path: Path) -> None:
 async def test_the_log_gives_it_all_back(tmp_path: Path) -> None:
     life = await lived(ToyWorld(tmp_path, delays=np.random.default_rng(3)))
     assert tuple(read_individuals(tmp_path)) == life.state.living
-    assert all(one.evaluation.count == 0 for one in read_individuals(tmp_path, at_birth=True))
+    born = [past[2] for past in history_of(tmp_path, 0) if isinstance(past[2], Individual)]
+    assert [one.prompt for one in born] == list(SEEDS)
+    assert all(one.evaluation.count == 0 for one in born)
     table = {row["id"]: row for row in individuals_now(tmp_path).to_pylist()}
     for one in life.state.living:
         assert table[one.number]["fitness"] == one.fitness

@@ -10,11 +10,12 @@ from records import born
 from toys import Killed, ToyGenerational, ToySteady, ToyWorld, ground
 
 from evo.errors import BudgetExhausted, Interrupted, LlmError, OperatorError
+from evo.history import history_of
 from evo.journal import read_table
 from evo.life import begin, relive, status_of
 from evo.loop import live
 from evo.model import FAILED, Evaluation, Outcome, Prompt, individual_number, sequence_of
-from evo.replay import history_of, read_individuals
+from evo.replay import read_individuals
 from evo.step import TRIES
 
 GENERATIONAL, STEADY = ground(ToyGenerational()), ground(ToySteady(), births=40)

@@ -10,10 +10,10 @@ from test_conformance import METHODS
 
 from evo import Run, evolve
 from evo.engine import reopen
+from evo.history import history_of
 from evo.life import relive
-from evo.loop import MIGRATION
 from evo.model import Individual, island_of
-from evo.replay import history_of
+from evo.schema import MIGRATION
 from fitness.toy import toy_rows
 
 ROWS = toy_rows(24, 5)
