@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import itertools
 import time
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -90,9 +90,7 @@ async def sail(order: Commission, fleet: Fleet, workers: int, stop: asyncio.Even
 async def _search(order: Commission, fleet: Fleet, broker: AnyBroker, stop: asyncio.Event, over: asyncio.Event) -> None:
     settings = order.settings
     graph = topology(settings.topology, len(settings.archipelago), child_rng(settings.seed, "topology"))
-    shores = [
-        Shore(tuple(sorted(graph.predecessors(i))), settings.migration.every, settings.migration.count) for i in graph
-    ]
+    shores = [_shore(order, i, sorted(graph.predecessors(i))) for i in graph]
     islands = [asyncio.create_task(_keep_island(order, fleet, broker, i, s, over)) for i, s in enumerate(shores)]
     together = asyncio.gather(*islands)
     stopped = asyncio.ensure_future(stop.wait())
@@ -112,6 +110,12 @@ async def _search(order: Commission, fleet: Fleet, broker: AnyBroker, stop: asyn
     for outcome in outcomes:
         if isinstance(outcome, BaseException) and not isinstance(outcome, asyncio.CancelledError):
             raise outcome
+
+
+def _shore(order: Commission, island: int, sources: Sequence[int]) -> Shore:
+    kin, migration = order.kin_of(island), order.settings.migration
+    foreign = tuple(source for source in sources if source not in kin)
+    return Shore(tuple(sources), migration.every, migration.count, foreign=foreign)
 
 
 async def _watch(broker: AnyBroker, watch: Watch) -> None:

@@ -26,7 +26,7 @@ async def finish(order: Commission, broker: AnyBroker) -> None:
     """Test the finalists once, side by side, and write the result. Raises BudgetExhausted where nobody was scored."""
     if not ranking(order.path, 1):
         raise BudgetExhausted(_too_small(order))
-    chosen = finalists(order.path)
+    chosen = finalists(order.path, order.kin_of)
     await broker.enter_final()
     sides = chosen.distinct
     tested = [set(test_scores(order.path, side.number)) for side in sides]

@@ -33,7 +33,10 @@ class World(Protocol):
         ...
 
     async def exchange(self, population: Sequence[Individual], told: int) -> Sequence[Individual]:
-        """Offer migrants and take those on offer, when it is time; ``told`` counts this island's births so far."""
+        """Offer migrants and take those on offer, when it is time; ``told`` counts this island's births so far.
+
+        Those measured by another task model than this island's come without evidence.
+        """
         ...
 
 

@@ -28,7 +28,7 @@ from evo.schema import (
     now_us,
     prompt_row,
 )
-from evo.step import part_of, take
+from evo.step import part_of, take, welcome
 
 
 async def live(ground: Ground[S], life: Life[S], world: World) -> Life[S]:
@@ -137,27 +137,44 @@ def _note_evaluations(life: Life[S], step: int, individual: Individual, only: se
 async def _migrate(ground: Ground[S], life: Life[S], world: World) -> None:
     await _flush(ground, life, world)  # who is offered must be in the log before any copy of it
     for migrant in await world.exchange(ground.method.living(life.state), life.told):
-        accepted = all(member.prompt != migrant.prompt for member in ground.method.living(life.state))
-        copy = replace(
-            migrant,
-            number=individual_number(ground.island, life.sequence),
-            operator=MIGRATION,
-            parents=((migrant.number, "migrant_of"),),
-        )
+        copy, reason = await _arrival(ground, life, world, migrant)
         row = {
             "from_island": migrant.island,
             "to_island": ground.island,
             "individual": migrant.number,
-            "copy": copy.number if accepted else None,
-            "accepted": accepted,
-            "reason": "" if accepted else "the same prompt lives here",
+            "copy": copy.number if copy else None,
+            "accepted": copy is not None,
+            "reason": reason,
             "step": life.told,
             "received_at": now_us(),
         }
         life.note("migrations", row)
-        if accepted:
+        if copy is not None:
             tell(ground, life, copy.number, copy)
             _note_birth(ground, life, copy)
+
+
+async def _arrival(
+    ground: Ground[S], life: Life[S], world: World, migrant: Individual
+) -> tuple[Individual | None, str]:
+    """Return the migrant's copy on this island, or why there is none."""
+    if any(member.prompt == migrant.prompt for member in ground.method.living(life.state)):
+        return None, "the same prompt lives here"
+    copy = replace(
+        migrant,
+        number=individual_number(ground.island, life.sequence),
+        operator=MIGRATION,
+        parents=((migrant.number, "migrant_of"),),
+    )
+    if not copy.evaluation.count:
+        life.sequence += 1  # its calls are logged under this number, whatever becomes of it
+    try:
+        copy = await welcome(ground, life, world, copy)
+    except (BudgetExhausted, Interrupted) as error:
+        return None, f"it could not be scored here: {error}"
+    if not copy.ok:
+        return None, copy.note or f"racing dropped it here after {copy.evaluation.count} rows"
+    return copy, ""
 
 
 async def _flush(ground: Ground[S], life: Life[S], world: World) -> bool:

@@ -24,6 +24,14 @@ async def take(ground: Ground[S], life: Life[S], world: World, number: int) -> I
     return await _give_birth(ground, life, world, number, step)
 
 
+async def welcome(ground: Ground[S], life: Life[S], world: World, migrant: Individual) -> Individual:
+    """Return a migrant as this island knows it: scored here where it comes without evidence, like any newborn.
+
+    Raises BudgetExhausted or Interrupted.
+    """
+    return migrant if migrant.evaluation.count else await _race(ground, life, world, migrant)
+
+
 async def _give_birth(ground: Ground[S], life: Life[S], world: World, number: int, proposal: Proposal) -> Individual:
     prompt, note = await _breed(ground, world, number, proposal)
     newborn = Individual(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 from records import born
-from toys import Killed, ToyGenerational, ToySteady, ToyWorld, ground
+from toys import Killed, ToyGenerational, ToySteady, ToyWorld, ground, score
 
 from evo.errors import BudgetExhausted, Interrupted, LlmError, OperatorError
 from evo.history import history_of
@@ -267,6 +267,41 @@ async def test_migrants_become_individuals_of_this_island_and_known_texts_are_re
     assert len(told) == len(set(told)) == len(born_here)
     assert not set(copies) & set(events(tmp_path, "asked"))
     assert life.told == len(events(tmp_path, "asked"))
+
+
+def unscored(sequence: int, text: str):
+    return born(individual_number(3, sequence), text, [])
+
+
+@BOTH
+async def test_a_migrant_without_evidence_is_scored_here_before_it_is_told(tmp_path, soil):
+    world = ToyWorld(tmp_path, offers={7: [unscored(0, "from afar")]})
+    life = await lived(soil, world)
+    (row,) = read_table(tmp_path, "migrations").to_pylist()
+    copy = everyone(tmp_path)[row["copy"]]
+    assert next(rows for number, rows in world.evaluated if number == copy.number) == (0, 1, 2, 3)
+    assert copy.evaluation.scores == {o.example: score(copy.prompt, o.example) for o in copy.evaluation.outcomes}
+    assert relive(soil, history_of(tmp_path, 0)).state == life.state
+
+
+@pytest.mark.parametrize("failure", [BudgetExhausted("all used"), None], ids=["budget", "unscorable"])
+async def test_a_migrant_that_cannot_be_scored_here_is_turned_away_and_its_number_with_it(tmp_path, failure):
+    class Deaf(ToyWorld):
+        async def evaluate(self, individual, prompt, examples):
+            if prompt.text != "from afar":
+                return await super().evaluate(individual, prompt, examples)
+            self.evaluated.append((individual, tuple(examples)))
+            if failure is not None:
+                raise failure
+            return Evaluation.of(Outcome(example, None, error="server error") for example in examples)
+
+    world = Deaf(tmp_path, offers={7: [unscored(0, "from afar")]})
+    await lived(STEADY, world)
+    (row,) = read_table(tmp_path, "migrations").to_pylist()
+    assert (row["accepted"], row["copy"]) == (False, None)
+    assert row["reason"].endswith("server error" if failure is None else "all used")
+    ((number, _),) = [one for one in world.evaluated if one[0] not in everyone(tmp_path)]
+    assert number < max(everyone(tmp_path)), "its number was given to another"
 
 
 async def test_an_island_with_migrants_relives_to_the_same_state_and_gives_no_number_twice(tmp_path):
