@@ -151,6 +151,8 @@ async def _keep_worker(
             number = next(spare)
         except EvoError as error:
             return await broker.stop(error)
+        except Exception as error:  # noqa: BLE001 - without a word the others would wait for its work for ever
+            return await broker.stop(EvoError(f"fitness worker {place} failed: {type(error).__name__}: {error}"))
 
 
 async def _keep_island(

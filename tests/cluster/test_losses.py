@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import cluster.archipelago
+import cluster.workers
 from cluster.archipelago import sail
 from cluster.inline import InlineFleet
 from cluster.island import Island
@@ -170,6 +171,23 @@ async def test_a_worker_that_cannot_start_ends_the_run_with_its_words(order):
     doomed = order("doomed")
     with pytest.raises(EvoError, match="a process cannot start"):
         await voyage(doomed, Broken(doomed))
+
+
+@pytest.mark.parametrize("place", ["model", "worker"])
+async def test_any_error_of_a_worker_ends_the_run_with_its_words(order, place, monkeypatch):
+    def crash(*arguments: Any) -> Any:
+        raise TypeError("no such option")
+
+    class Broken(InlineFleet):
+        async def worker(self, number: int, plan: Any) -> None:
+            crash()
+
+    fleet: Any = Broken if place == "worker" else InlineFleet
+    if place == "model":
+        monkeypatch.setattr(cluster.workers, "build_model", crash)
+    doomed = order("doomed")
+    with pytest.raises(EvoError, match=r"(?s)fitness worker.* failed: .*TypeError: no such option"):
+        await voyage(doomed, fleet(doomed))
 
 
 @pytest.fixture
