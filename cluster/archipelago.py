@@ -72,6 +72,11 @@ async def sail(order: Commission, fleet: Fleet, workers: int, stop: asyncio.Even
         await _search(order, fleet, broker, stop, over)
         await finish(order, broker)
         watch(await broker.snapshot())
+    except Interrupted:
+        # What ends a run ends the calls under way first, and those say no more than that they were interrupted.
+        if (failure := await broker.failed_with()) is not None:
+            raise failure from None
+        raise
     except OSError as error:
         raise EvoError(f"{order.path} cannot be written: {error}; make room, then resume the run") from error
     finally:

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from cluster.finals import BLOCK, block_size
-from evo import Run, evolve
+from evo import LlmError, Run, evolve
 from evo.budget import Usage
 from evo.status import Snapshot
+from fitness.evaluator import RowEvaluator
 from fitness.toy import toy_rows
 
 ROWS = 200
@@ -79,6 +80,18 @@ def test_when_another_cap_ends_within_a_block_what_was_paid_is_paired(tmp_path, 
     assert one == other
     assert len(one) > 10
     assert ended.result["gain"]["n"] == len(one)
+
+
+def test_an_error_every_call_of_the_test_would_meet_ends_the_run_with_its_message(tmp_path, monkeypatch):
+    async def refuse(self, prompt, examples):
+        if min(examples) >= 10:
+            raise LlmError("the key has expired", fatal=True)
+        return await scored(self, prompt, examples)
+
+    scored = RowEvaluator.evaluate
+    monkeypatch.setattr(RowEvaluator, "evaluate", refuse)
+    with pytest.raises(LlmError, match="the key has expired"):
+        run(tmp_path, budget={"births": 5}, model="fake/toy")
 
 
 def test_a_test_that_fits_is_whole(tmp_path):
