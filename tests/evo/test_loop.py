@@ -9,7 +9,7 @@ import pytest
 from records import born
 from toys import Killed, ToyGenerational, ToySteady, ToyWorld, ground, score
 
-from evo.errors import BudgetExhausted, Interrupted, LlmError, OperatorError
+from evo.errors import BudgetExhausted, ConfigError, Interrupted, LlmError, OperatorError
 from evo.history import history_of
 from evo.journal import read_table
 from evo.life import begin, relive, status_of
@@ -94,7 +94,7 @@ class Stubborn:
         self.drawn.append(float(rng.random()))
         if len(self.drawn) <= len(self.errors):
             raise self.errors[len(self.drawn) - 1]
-        return Prompt.of(self.text)
+        return self.text and Prompt.of(self.text)
 
 
 async def one_birth(tmp_path, operator):
@@ -122,9 +122,23 @@ async def test_a_child_the_task_refuses_counts_as_a_failed_try(tmp_path):
     assert child.note == f"a brace is not allowed ({TRIES}x)"
 
 
-async def test_a_bug_in_an_operator_ends_the_island_and_leaves_no_task_behind(tmp_path):
-    with pytest.raises(ZeroDivisionError):
-        await one_birth(tmp_path, Stubborn((ZeroDivisionError("a bug"),)))
+@pytest.mark.parametrize("crashes", [1, TRIES])
+async def test_a_bug_in_an_operator_is_a_failed_try_that_names_operator_and_error(tmp_path, crashes):
+    child = await one_birth(tmp_path, Stubborn((KeyError("score"),) * crashes))
+    times = f" ({crashes}x)" if crashes > 1 else ""
+    assert child.note == f"operator stubborn crashed: KeyError: 'score'{times}"
+    assert child.ok == (crashes < TRIES)
+
+
+async def test_an_operator_that_gives_no_prompt_at_all_is_a_failed_birth(tmp_path):
+    child = await one_birth(tmp_path, Stubborn(text=None))
+    assert child.status == FAILED
+    assert child.note.startswith("operator stubborn crashed: ")
+
+
+async def test_an_error_that_concerns_the_run_ends_the_island_and_leaves_no_task_behind(tmp_path):
+    with pytest.raises(ConfigError):
+        await one_birth(tmp_path, Stubborn((ConfigError("no such model"),)))
     await asyncio.sleep(0)
     assert len(asyncio.all_tasks()) == 1
 
