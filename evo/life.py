@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Generic, Protocol, TypeVar
 
 from evo.history import ASKED, Past
@@ -116,10 +116,20 @@ def tell(ground: Ground[S], life: Life[S], number: int, individual: Individual) 
     """Tell the method how the step of this number ended; it may be one it has not asked for."""
     life.state = ground.method.tell(life.state, individual)
     life.sequence = max(life.sequence, sequence_of(number) + 1)
-    if isinstance(life.pending.pop(number, None), Proposal):
+    step = life.pending.pop(number, None)
+    if isinstance(step, Proposal):
         life.told += 1
         life.failed += individual.status == FAILED
+    elif step is not None:
+        _share(life, individual)
     _follow(life, individual, ground.method.living(life.state))
+
+
+def _share(life: Life[S], individual: Individual) -> None:
+    """Let other evidence under way for this individual know of what was found: it is told on top of it."""
+    for number, step in life.pending.items():
+        if isinstance(step, Evidence) and step.individual.number == individual.number:
+            life.pending[number] = replace(step, individual=step.individual.with_evidence_of(individual))
 
 
 def _follow(life: Life[S], individual: Individual, living: Sequence[Individual]) -> None:

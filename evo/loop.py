@@ -106,6 +106,8 @@ async def _wind_down(
 def _close(ground: Ground[S], life: Life[S], number: int, individual: Individual) -> None:
     """Tell the method how a step ended, and queue everything the log must know of it."""
     step = life.pending[number]
+    if isinstance(step, Evidence):
+        individual = step.individual.with_evidence(*_found(step, individual))
     tell(ground, life, number, individual)
     if isinstance(step, Evidence):
         _note_evaluations(life, number, individual, {*step.examples})
@@ -113,6 +115,12 @@ def _close(ground: Ground[S], life: Life[S], number: int, individual: Individual
         life.note("events", event_row(ground.island, "told", number))
     else:
         _note_birth(ground, life, individual)
+
+
+def _found(step: Evidence, individual: Individual) -> list[Evaluation]:
+    """Return what a step found of its individual on dev and train rows: more may have been told since it was asked."""
+    splits = (individual.evaluation, individual.practice)
+    return [Evaluation(tuple(o for o in split.outcomes if o.example in step.examples)) for split in splits]
 
 
 def _note_birth(ground: Ground[S], life: Life[S], individual: Individual) -> None:
