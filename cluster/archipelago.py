@@ -59,7 +59,20 @@ class Fleet(Protocol):
 
 async def sail(order: Commission, fleet: Fleet, workers: int, stop: asyncio.Event, watch: Watch) -> None:
     """Run a commission to its result. Raises EvoError, and Interrupted when ``stop`` was set."""
-    broker = await fleet.open(workers)
+    try:
+        broker = await fleet.open(workers)
+        await _voyage(order, fleet, broker, workers, stop, watch)
+    except fleet.lost as error:
+        raise EvoError(
+            f"the process that holds the log of {order.path} was lost: {error}; resume the run, its log is kept"
+        ) from error
+    finally:
+        await fleet.close()
+
+
+async def _voyage(
+    order: Commission, fleet: Fleet, broker: AnyBroker, workers: int, stop: asyncio.Event, watch: Watch
+) -> None:
     judged = {order.models_of(number)[0] for number in range(len(order.settings.archipelago))}
     slots = max(1, order.settings.concurrency // workers)
     plan = WorkerPlan(order.task, order.models, slots, tuple(sorted(judged)))
@@ -80,16 +93,26 @@ async def sail(order: Commission, fleet: Fleet, workers: int, stop: asyncio.Even
     except OSError as error:
         raise EvoError(f"{order.path} cannot be written: {error}; make room, then resume the run") from error
     finally:
-        for helper in helpers:
-            helper.cancel()
         over.set()
+        await _go_home(broker, crew, helpers)
+
+
+async def _go_home(
+    broker: AnyBroker, crew: Sequence[asyncio.Task[None]], helpers: Sequence[asyncio.Task[None]]
+) -> None:
+    """End workers, then the broker; whatever one step meets, the next is taken."""
+    for helper in helpers:
+        helper.cancel()
+    try:
         await broker.dismiss()
         await asyncio.wait(crew, timeout=GRACE_S)  # calls under way still find their place in the log
+    finally:
         for member in crew:
             member.cancel()
-        await broker.close()
-        await fleet.close()
-        await asyncio.gather(*crew, *helpers, return_exceptions=True)
+        try:
+            await broker.close()
+        finally:
+            await asyncio.gather(*crew, *helpers, return_exceptions=True)
 
 
 async def _search(order: Commission, fleet: Fleet, broker: AnyBroker, stop: asyncio.Event, over: asyncio.Event) -> None:

@@ -64,6 +64,8 @@ class RayFleet:
         self._workers: dict[int, Any] = {}
         self._hosts: list[Any] = []
         self._broker: Any = None
+        self._actors: list[Any] = []
+        """Every process there ever was: one that nobody waits for any more must end too."""
 
     async def open(self, workers: int) -> RemoteBroker:
         """See `Fleet`. Every process starts at once: on two cores each takes seconds."""
@@ -73,10 +75,10 @@ class RayFleet:
         here = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(
             ray.get_runtime_context().get_node_id(), soft=False
         )
-        self._broker = _actor(BrokerActor, max_concurrency=AT_ONCE, scheduling_strategy=here)
+        self._broker = self._actor(BrokerActor, max_concurrency=AT_ONCE, scheduling_strategy=here)
         self._workers = {number: self._new_worker(number) for number in range(workers)}
         hosts = min(self._islands, HOSTS_PER_CORE * _cpus())
-        self._hosts = [_actor(IslandHost, max_restarts=-1, max_concurrency=AT_ONCE) for _ in range(hosts)]
+        self._hosts = [self._actor(IslandHost, max_restarts=-1, max_concurrency=AT_ONCE) for _ in range(hosts)]
         error = await _awaited(self._broker, self._broker.open.remote(self._path, self._settings, workers))
         if error is not None:
             raise error
@@ -96,9 +98,8 @@ class RayFleet:
         """See `Fleet`."""
         import ray
 
-        for actor in [*self._workers.values(), *self._hosts, self._broker]:
-            if actor is not None:
-                ray.kill(actor)
+        for actor in self._actors:
+            ray.kill(actor)
 
     def _new_worker(self, number: int) -> Any:
         """Start a worker on the node whose turn it is."""
@@ -108,13 +109,14 @@ class RayFleet:
         node = cores[number % len(cores)]
         # Were it soft, Ray would place a worker that needs no CPU at random.
         there = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(node, soft=False)
-        return _actor(WorkerActor, num_cpus=self._worker_cpus, scheduling_strategy=there)
+        return self._actor(WorkerActor, num_cpus=self._worker_cpus, scheduling_strategy=there)
 
+    def _actor(self, kind: Any, **options: Any) -> Any:
+        import ray
 
-def _actor(kind: Any, **options: Any) -> Any:
-    import ray
-
-    return ray.remote(kind).options(**{"num_cpus": 0, **options}).remote()
+        actor = ray.remote(kind).options(**{"num_cpus": 0, **options}).remote()
+        self._actors.append(actor)
+        return actor
 
 
 async def _awaited(actor: Any, reference: Any) -> Any:
