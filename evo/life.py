@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, Protocol, TypeVar
 
+from evo.errors import EvoError
 from evo.history import ASKED, Past
-from evo.model import FAILED, Evaluation, Individual, Prompt, sequence_of
+from evo.model import FAILED, MIGRATION, Evaluation, Individual, Prompt, island_of, sequence_of
 from evo.ports import Evidence, Llm, Method, Proposal, Racing, Task
 from evo.randomness import child_rng
 from evo.replay import Found
@@ -86,17 +87,39 @@ def relive(ground: Ground[S], history: Iterable[Past]) -> Life[S]:
 
 
 def repeat(ground: Ground[S], life: Life[S], past: Past) -> None:
-    """Live through one more thing that happened before."""
+    """Live through one more thing that happened before. Raises EvoError when it would not happen again."""
     kind, number, led_to = past
     if kind == ASKED:
-        ask(ground, life, number)
-    elif isinstance(led_to, Found):
-        step = life.pending[number]
-        assert isinstance(step, Evidence)
+        if not ask(ground, life, number):
+            raise _changed(number, "the method asks for nothing")
+        return
+    step = life.pending.get(number)
+    if isinstance(led_to, Found):
+        if not isinstance(step, Evidence):
+            raise _changed(number, "the method has not asked for evidence")
         tell(ground, life, number, step.individual.with_evidence(led_to.dev, led_to.train))
     else:
         assert led_to is not None
+        _compare(number, step, led_to)
         tell(ground, life, number, led_to)
+
+
+def _compare(number: int, step: Proposal | Evidence | None, born: Individual) -> None:
+    """Raises EvoError when a birth in the log is not the one the method has asked for."""
+    if step is None and born.operator == MIGRATION:
+        return
+    if not isinstance(step, Proposal):
+        raise _changed(number, "the method has not asked for a birth")
+    asked, logged = (step.operator.name, step.edges), (born.operator, born.parents)
+    if asked != logged:
+        raise _changed(number, f"the method asks for {asked}, the log has {logged}")
+
+
+def _changed(number: int, words: str) -> EvoError:
+    return EvoError(
+        f"step {sequence_of(number)} of island {island_of(number)} cannot be repeated: {words}; the method or the "
+        "package has changed since the run began, go on with the versions in its run.json or start a new run"
+    )
 
 
 def ask(ground: Ground[S], life: Life[S], number: int, *, births: bool = True) -> bool:

@@ -9,13 +9,13 @@ import pytest
 from records import born
 from toys import Killed, ToyGenerational, ToySteady, ToyWorld, ground, score
 
-from evo.errors import BudgetExhausted, ConfigError, Interrupted, LlmError, OperatorError
+from evo.errors import BudgetExhausted, ConfigError, EvoError, Interrupted, LlmError, OperatorError
 from evo.history import history_of
 from evo.journal import read_table
 from evo.life import begin, relive, status_of
 from evo.loop import live
 from evo.model import FAILED, Evaluation, Outcome, Prompt, individual_number, sequence_of
-from evo.replay import read_individuals
+from evo.replay import Found, read_individuals
 from evo.step import TRIES
 
 GENERATIONAL, STEADY = ground(ToyGenerational()), ground(ToySteady(), births=40)
@@ -353,3 +353,34 @@ async def test_a_method_that_waits_with_nothing_under_way_ends_the_island(tmp_pa
     life = await lived(ground(Shy()), ToyWorld(tmp_path))
     assert life.asked == 0
     assert everyone(tmp_path) == {}
+
+
+@dataclass(frozen=True)
+class Tired(ToySteady):
+    """Stops asking after a few steps."""
+
+    def ask(self, state, number, rng):
+        return super().ask(state, number, rng) if state.asked < 10 else (None, state)
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        (ground(Tired()), "the method asks for nothing"),
+        (ground(ToySteady(operator=Stubborn())), r"the method asks for \('stubborn', .*, the log has \('tweak', "),
+        (ground(ToySteady(), seed=6), r"the method asks for \('tweak', .*, the log has \('tweak', "),
+    ],
+    ids=["no step", "another operator", "other parents"],
+)
+async def test_a_log_that_the_method_would_not_repeat_is_not_gone_on_with(tmp_path, changed, words):
+    await lived(STEADY, ToyWorld(tmp_path))
+    with pytest.raises(EvoError, match=rf"step \d+ of island 0 cannot be repeated: {words}"):
+        relive(changed, history_of(tmp_path, 0))
+
+
+@pytest.mark.parametrize(
+    "led_to", [born(0, "a", [1.0] * 8), Found(Evaluation(), Evaluation())], ids=["a birth", "evidence"]
+)
+def test_what_nobody_has_asked_for_is_not_told(led_to):
+    with pytest.raises(EvoError, match="step 0 of island 0 cannot be repeated: the method has not asked"):
+        relive(STEADY, [("told", 0, led_to)])
