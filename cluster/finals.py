@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from cluster.remote import AnyBroker
 from evo.commission import Commission
 from evo.errors import BudgetExhausted
-from evo.folder import write_json
+from evo.folder import RunFolder, write_json
 from evo.model import Evaluation, Individual
 from evo.schema import evaluation_rows
 from evo.status import Snapshot
-from evo.verdict import Finalists, finalists, ranking, test_scores, verdict
+from evo.verdict import Finalists, finalists, looks_at_test, ranking, test_scores, verdict
 
 BLOCK = 64
 """Most rows each finalist is given at a time, where time is no matter: back to back they share a prefix cache."""
@@ -53,6 +53,7 @@ async def finish(order: Commission, broker: AnyBroker) -> None:
         spent=snapshot.spent,
         elapsed_s=snapshot.elapsed_s,
         seed=order.settings.seed,
+        looks=looks_at_test(RunFolder(order.path).result, chosen),
     )
     write_json(order.path / "result.json", result)
 

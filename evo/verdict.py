@@ -94,8 +94,21 @@ def test_scores(folder: Path, number: int) -> Mapping[int, float]:
     return {row["example"]: row["score"] for row in rows if row["split"] == "test" and row["score"] is not None}
 
 
+def looks_at_test(earlier: Mapping[str, Any] | None, chosen: Finalists) -> int:
+    """Return how often the test rows have been looked at, this time among them: once for each pair of finalists.
+
+    A run that is resumed may end with another winner, judged by rows that are no longer unseen. ``earlier`` is the
+    result before, if there was one.
+    """
+    if earlier is None:
+        return 1
+    sides = [earlier["winner"]["individual"], earlier["baseline"]["individual"]]
+    others = sides != [chosen.winner.number, chosen.baseline.number]
+    return int(earlier.get("looks", 1)) + (others and earlier["winner"]["test"] is not None)
+
+
 def verdict(
-    folder: Path, chosen: Finalists, *, status: str, spent: Usage, elapsed_s: float, seed: int
+    folder: Path, chosen: Finalists, *, status: str, spent: Usage, elapsed_s: float, seed: int, looks: int = 1
 ) -> dict[str, Any]:
     """Return the result as plain data: what ``result.json`` holds and the command line prints.
 
@@ -114,6 +127,7 @@ def verdict(
         "gain": None if gain is None else {**asdict(gain), "significant": gain.significant},
         "spent": asdict(spent),
         "elapsed_s": elapsed_s,
+        "looks": looks,
     }
 
 

@@ -92,6 +92,14 @@ def test_a_test_that_a_resume_goes_on_with_logs_no_row_twice(tmp_path):
     assert len(rows) == len(set(rows))
 
 
+def test_a_resume_that_ends_with_another_winner_says_so(tmp_path):
+    first = run(tmp_path, budget={"births": 2}, model="fake/toy")
+    results = [first.result, *(resume(first, budget={"births": births}).result for births in (2, 30))]
+    assert [result["looks"] for result in results] == [1, 1, 2]
+    _, same, other = results
+    assert other["winner"]["individual"] != same["winner"]["individual"], "nothing better was found"
+
+
 def test_what_both_sides_score_is_logged_in_one_transaction(tmp_path, monkeypatch):
     transactions = []
 
