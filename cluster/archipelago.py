@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import itertools
 import time
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -59,7 +59,20 @@ class Fleet(Protocol):
 
 async def sail(order: Commission, fleet: Fleet, workers: int, stop: asyncio.Event, watch: Watch) -> None:
     """Run a commission to its result. Raises EvoError, and Interrupted when ``stop`` was set."""
-    broker = await fleet.open(workers)
+    try:
+        broker = await fleet.open(workers)
+        await _voyage(order, fleet, broker, workers, stop, watch)
+    except fleet.lost as error:
+        raise EvoError(
+            f"the process that holds the log of {order.path} was lost: {error}; resume the run, its log is kept"
+        ) from error
+    finally:
+        await fleet.close()
+
+
+async def _voyage(
+    order: Commission, fleet: Fleet, broker: AnyBroker, workers: int, stop: asyncio.Event, watch: Watch
+) -> None:
     judged = {order.models_of(number)[0] for number in range(len(order.settings.archipelago))}
     slots = max(1, order.settings.concurrency // workers)
     plan = WorkerPlan(order.task, order.models, slots, tuple(sorted(judged)))
@@ -72,27 +85,40 @@ async def sail(order: Commission, fleet: Fleet, workers: int, stop: asyncio.Even
         await _search(order, fleet, broker, stop, over)
         await finish(order, broker)
         watch(await broker.snapshot())
+    except Interrupted:
+        # What ends a run ends the calls under way first, and those say no more than that they were interrupted.
+        if (failure := await broker.failed_with()) is not None:
+            raise failure from None
+        raise
     except OSError as error:
         raise EvoError(f"{order.path} cannot be written: {error}; make room, then resume the run") from error
     finally:
-        for helper in helpers:
-            helper.cancel()
         over.set()
+        await _go_home(broker, crew, helpers)
+
+
+async def _go_home(
+    broker: AnyBroker, crew: Sequence[asyncio.Task[None]], helpers: Sequence[asyncio.Task[None]]
+) -> None:
+    """End workers, then the broker; whatever one step meets, the next is taken."""
+    for helper in helpers:
+        helper.cancel()
+    try:
         await broker.dismiss()
         await asyncio.wait(crew, timeout=GRACE_S)  # calls under way still find their place in the log
+    finally:
         for member in crew:
             member.cancel()
-        await broker.close()
-        await fleet.close()
-        await asyncio.gather(*crew, *helpers, return_exceptions=True)
+        try:
+            await broker.close()
+        finally:
+            await asyncio.gather(*crew, *helpers, return_exceptions=True)
 
 
 async def _search(order: Commission, fleet: Fleet, broker: AnyBroker, stop: asyncio.Event, over: asyncio.Event) -> None:
     settings = order.settings
     graph = topology(settings.topology, len(settings.archipelago), child_rng(settings.seed, "topology"))
-    shores = [
-        Shore(tuple(sorted(graph.predecessors(i))), settings.migration.every, settings.migration.count) for i in graph
-    ]
+    shores = [_shore(order, i, sorted(graph.predecessors(i))) for i in graph]
     islands = [asyncio.create_task(_keep_island(order, fleet, broker, i, s, over)) for i, s in enumerate(shores)]
     together = asyncio.gather(*islands)
     stopped = asyncio.ensure_future(stop.wait())
@@ -112,6 +138,12 @@ async def _search(order: Commission, fleet: Fleet, broker: AnyBroker, stop: asyn
     for outcome in outcomes:
         if isinstance(outcome, BaseException) and not isinstance(outcome, asyncio.CancelledError):
             raise outcome
+
+
+def _shore(order: Commission, island: int, sources: Sequence[int]) -> Shore:
+    kin, migration = order.kin_of(island), order.settings.migration
+    foreign = tuple(source for source in sources if source not in kin)
+    return Shore(tuple(sources), migration.every, migration.count, foreign=foreign)
 
 
 def _stopped() -> Interrupted:
@@ -147,6 +179,8 @@ async def _keep_worker(
             number = next(spare)
         except EvoError as error:
             return await broker.stop(error)
+        except Exception as error:  # noqa: BLE001 - without a word the others would wait for its work for ever
+            return await broker.stop(EvoError(f"fitness worker {place} failed: {type(error).__name__}: {error}"))
 
 
 async def _keep_island(

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import bisect
 import contextlib
+import itertools
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from cluster.remote import AnyBroker
 from evo.commission import Commission
 from evo.errors import BudgetExhausted
-from evo.folder import write_json
-from evo.model import Evaluation, Individual, island_of
+from evo.folder import RunFolder, write_json
+from evo.model import Evaluation, Individual
 from evo.schema import evaluation_rows
 from evo.status import Snapshot
-from evo.verdict import finalists, ranking, test_scores, verdict
+from evo.verdict import Finalists, finalists, looks_at_test, ranking, test_scores, verdict
 
 BLOCK = 64
 """Most rows each finalist is given at a time, where time is no matter: back to back they share a prefix cache."""
@@ -22,16 +25,25 @@ BLOCK_SHARE = 0.25
 """Most of the time left that a block may be expected to take: it may well take thrice that before rows go unpaired."""
 
 
+@dataclass(frozen=True, slots=True)
+class Side:
+    """A finalist, the place of the model it is tested with, and the test rows it has no score for yet."""
+
+    individual: Individual
+    model: int
+    untested: frozenset[int]
+
+
 async def finish(order: Commission, broker: AnyBroker) -> None:
     """Test the finalists once, side by side, and write the result. Raises BudgetExhausted where nobody was scored."""
     if not ranking(order.path, 1):
         raise BudgetExhausted(_too_small(order))
-    chosen = finalists(order.path)
+    chosen = finalists(order.path, order.kin_of)
     await broker.enter_final()
-    sides = chosen.distinct
-    tested = [set(test_scores(order.path, side.number)) for side in sides]
-    rows = [row for row in order.task.examples("test") if not all(row in seen for seen in tested)]
-    count = await broker.affordable(len(sides) * len(rows)) // len(sides)
+    sides = _sides(order, chosen)
+    rows = [row for row in order.task.examples("test") if any(row in side.untested for side in sides)]
+    calls = [0, *itertools.accumulate(sum(row in side.untested for side in sides) for row in rows)]
+    count = bisect.bisect_right(calls, await broker.affordable(calls[-1])) - 1
     whole = await _test_in_blocks(order, broker, sides, rows[:count])
     snapshot = await broker.snapshot()
     result = verdict(
@@ -41,8 +53,17 @@ async def finish(order: Commission, broker: AnyBroker) -> None:
         spent=snapshot.spent,
         elapsed_s=snapshot.elapsed_s,
         seed=order.settings.seed,
+        looks=looks_at_test(RunFolder(order.path).result, chosen),
     )
     write_json(order.path / "result.json", result)
+
+
+def _sides(order: Commission, chosen: Finalists) -> list[Side]:
+    model, _ = order.models_of(chosen.winner.island)
+    rows = set(order.task.examples("test"))
+    return [
+        Side(one, model, frozenset(rows.difference(test_scores(order.path, one.number)))) for one in chosen.distinct
+    ]
 
 
 def _too_small(order: Commission) -> str:
@@ -54,9 +75,7 @@ def _too_small(order: Commission) -> str:
     )
 
 
-async def _test_in_blocks(
-    order: Commission, broker: AnyBroker, sides: Sequence[Individual], rows: Sequence[int]
-) -> bool:
+async def _test_in_blocks(order: Commission, broker: AnyBroker, sides: Sequence[Side], rows: Sequence[int]) -> bool:
     """Test until the rows or the budget end; return whether the rows did."""
     at_once = max(1, order.settings.concurrency // len(sides))
     done, row_s = 0, 0.0
@@ -66,9 +85,9 @@ async def _test_in_blocks(
         row_s = max(row_s, len(sides) * snapshot.elapsed_s / max(1, snapshot.spent.calls))
         block = rows[done : done + block_size(snapshot, row_s, at_once)]
         try:
-            await _test(order, broker, sides, block)
+            await _test(broker, sides, block)
         except BudgetExhausted:
-            await _test_what_is_paid(order, broker, sides, block)
+            await _test_what_is_paid(broker, sides, block)
             return False
         done, row_s = done + len(block), (time.monotonic() - began) / len(block)
     return True
@@ -87,25 +106,23 @@ def block_size(snapshot: Snapshot, row_s: float, at_once: int) -> int:
     return max(at_once, min(BLOCK, int(BLOCK_SHARE * snapshot.left_s / row_s)))
 
 
-async def _test_what_is_paid(
-    order: Commission, broker: AnyBroker, sides: Sequence[Individual], rows: Sequence[int]
-) -> None:
+async def _test_what_is_paid(broker: AnyBroker, sides: Sequence[Side], rows: Sequence[int]) -> None:
     """Test row by row, both sides each: answered calls cost nothing again, a row that does not fit is left out."""
     for row in rows:
         with contextlib.suppress(BudgetExhausted):
-            await _test(order, broker, sides, [row])
+            await _test(broker, sides, [row])
 
 
-async def _test(order: Commission, broker: AnyBroker, sides: Sequence[Individual], rows: Sequence[int]) -> None:
-    async def one(side: Individual) -> Evaluation:
-        model, _ = order.models_of(island_of(side.number))
-        return await broker.evaluate(model, side.number, side.prompt, rows)
+async def _test(broker: AnyBroker, sides: Sequence[Side], rows: Sequence[int]) -> None:
+    async def one(side: Side) -> Evaluation:
+        wanted = [row for row in rows if row in side.untested]
+        return await broker.evaluate(side.model, side.individual.number, side.individual.prompt, wanted)
 
     # All of them, whatever one raises: what is under way is paid for.
     found = await asyncio.gather(*map(one, sides), return_exceptions=True)
     for scored in found:
         if isinstance(scored, BaseException):
             raise scored
-    for side, scored in zip(sides, found, strict=True):
-        assert isinstance(scored, Evaluation)
-        await broker.log({"evaluations": evaluation_rows(side.number, scored.outcomes, "test")})
+    outcomes = [scored.outcomes for scored in found if isinstance(scored, Evaluation)]
+    tested = [evaluation_rows(side.individual.number, seen, "test") for side, seen in zip(sides, outcomes, strict=True)]
+    await broker.log({"evaluations": [row for rows in tested for row in rows]})

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cluster.migration import emigrants, is_time
+from cluster.migration import emigrants, is_time, unscored
 from cluster.ports import BrokerPort
 from evo.life import Ground, Life
 from evo.loop import live
@@ -39,13 +39,15 @@ class BrokerLlm:
 class Shore:
     """How an island meets the others: its neighbours upstream, how often and how many migrate, and which start this is.
 
-    An island that was lost is started again; the broker hears the latest start only.
+    ``foreign`` are the neighbours whose prompts another task model has scored. An island that was lost is started
+    again; the broker hears the latest start only.
     """
 
     sources: tuple[int, ...] = ()
     every: int = 8
     count: int = 1
     start: int = 0
+    foreign: tuple[int, ...] = ()
 
 
 class Island:
@@ -88,4 +90,5 @@ class Island:
             return ()
         rng = child_rng(self._ground.seed, "emigrants", self._ground.island, told)
         offer = emigrants(population, self._shore.count, rng)
-        return await self._broker.trade(self._ground.island, offer, self._shore.sources)
+        taken = await self._broker.trade(self._ground.island, offer, self._shore.sources)
+        return [unscored(one) if one.island in self._shore.foreign else one for one in taken]

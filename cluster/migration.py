@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from evo.model import Individual, by_fitness
+from evo.model import Evaluation, Individual, by_fitness
 
 
 def emigrants(population: Sequence[Individual], count: int, rng: np.random.Generator) -> tuple[Individual, ...]:
@@ -24,3 +25,8 @@ def emigrants(population: Sequence[Individual], count: int, rng: np.random.Gener
 def is_time(told: int, every: int) -> bool:
     """Whether an island that has been told of ``told`` births looks for migrants now."""
     return told > 0 and told % every == 0
+
+
+def unscored(migrant: Individual) -> Individual:
+    """Return a migrant without its evidence: what one task model scored says nothing of another."""
+    return replace(migrant, evaluation=Evaluation(), practice=Evaluation())

@@ -6,7 +6,8 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import Awaitable
+from collections import Counter
+from collections.abc import Awaitable, Sequence
 from typing import Any
 
 from cluster.archipelago import sail
@@ -18,7 +19,6 @@ from evo.commission import Commission, Watch
 from evo.errors import ConfigError, EvoError
 from evo.life import Life
 from evo.model import Individual
-from evo.settings import RunSettings
 
 HOSTS_PER_CORE = 2
 """Island processes per core at most; more islands share them."""
@@ -60,10 +60,14 @@ class RayFleet:
         self._order = ray.put(order)
         self._islands = len(order.settings.archipelago)
         # An in-process model computes on the worker's own core; a remote one leaves the core free.
-        self._worker_cpus = int(any(model.name.startswith("local/") for model in order.models))
+        self._worker_cpus = int(_is_local(order))
         self._workers: dict[int, Any] = {}
+        self._homes: dict[int, str] = {}
+        """The node each living worker is on."""
         self._hosts: list[Any] = []
         self._broker: Any = None
+        self._actors: list[Any] = []
+        """Every process there ever was: one that nobody waits for any more must end too."""
 
     async def open(self, workers: int) -> RemoteBroker:
         """See `Fleet`. Every process starts at once: on two cores each takes seconds."""
@@ -73,19 +77,22 @@ class RayFleet:
         here = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(
             ray.get_runtime_context().get_node_id(), soft=False
         )
-        self._broker = _actor(BrokerActor, max_concurrency=AT_ONCE, scheduling_strategy=here)
+        self._broker = self._actor(BrokerActor, max_concurrency=AT_ONCE, scheduling_strategy=here)
         self._workers = {number: self._new_worker(number) for number in range(workers)}
         hosts = min(self._islands, HOSTS_PER_CORE * _cpus())
-        self._hosts = [_actor(IslandHost, max_restarts=-1, max_concurrency=AT_ONCE) for _ in range(hosts)]
+        self._hosts = [self._actor(IslandHost, max_restarts=-1, max_concurrency=AT_ONCE) for _ in range(hosts)]
         error = await _awaited(self._broker, self._broker.open.remote(self._path, self._settings, workers))
         if error is not None:
             raise error
         return RemoteBroker(self._broker)
 
-    def worker(self, number: int, plan: WorkerPlan) -> Awaitable[None]:
+    async def worker(self, number: int, plan: WorkerPlan) -> None:
         """See `Fleet`."""
         actor = self._workers.pop(number, None) or self._new_worker(number)
-        return _awaited(actor, actor.run.remote(number, plan, self._broker))
+        try:
+            await _awaited(actor, actor.run.remote(number, plan, self._broker))
+        finally:
+            self._homes.pop(number, None)
 
     def island(self, number: int, shore: Shore, life: Life[Any]) -> Awaitable[tuple[Individual, ...]]:
         """See `Fleet`."""
@@ -96,25 +103,26 @@ class RayFleet:
         """See `Fleet`."""
         import ray
 
-        for actor in [*self._workers.values(), *self._hosts, self._broker]:
-            if actor is not None:
-                ray.kill(actor)
+        for actor in self._actors:
+            ray.kill(actor)
 
     def _new_worker(self, number: int) -> Any:
-        """Start a worker on the node whose turn it is."""
+        """Start a worker on a core no other of ours has, or else beside one."""
         import ray
 
-        cores = _cores()
-        node = cores[number % len(cores)]
+        node, is_free = place(_cores(), list(self._homes.values()))
+        self._homes[number] = node
         # Were it soft, Ray would place a worker that needs no CPU at random.
         there = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(node, soft=False)
-        return _actor(WorkerActor, num_cpus=self._worker_cpus, scheduling_strategy=there)
+        cpus = self._worker_cpus if is_free else 0  # one that asks for a core nobody gives back would wait for ever
+        return self._actor(WorkerActor, num_cpus=cpus, scheduling_strategy=there)
 
+    def _actor(self, kind: Any, **options: Any) -> Any:
+        import ray
 
-def _actor(kind: Any, **options: Any) -> Any:
-    import ray
-
-    return ray.remote(kind).options(**{"num_cpus": 0, **options}).remote()
+        actor = ray.remote(kind).options(**{"num_cpus": 0, **options}).remote()
+        self._actors.append(actor)
+        return actor
 
 
 async def _awaited(actor: Any, reference: Any) -> Any:
@@ -142,14 +150,35 @@ async def run_on_ray(order: Commission, address: str | None, stop: asyncio.Event
         raise ConfigError(message)
     started_here = await asyncio.to_thread(_connect, order, address)
     try:
-        await sail(order, RayFleet(order), _workers(order.settings), stop, watch)
+        await sail(order, RayFleet(order), _workers(order), stop, watch)
     finally:
         if started_here:
             await asyncio.to_thread(_disconnect)
 
 
-def _workers(settings: RunSettings) -> int:
-    return min(settings.workers or _cpus(), settings.concurrency)
+def place(cores: Sequence[str], taken: Sequence[str]) -> tuple[str, bool]:
+    """Return the node for one more worker, and whether a core of it is free.
+
+    Args:
+        cores: A node for each core; one is there at least.
+        taken: The node of each worker there is.
+    """
+    left = Counter(taken)
+    for node in cores:
+        if not left[node]:
+            return node, True
+        left[node] -= 1
+    return cores[len(taken) % len(cores)], False
+
+
+def _is_local(order: Commission) -> bool:
+    return any(model.name.startswith("local/") for model in order.models)
+
+
+def _workers(order: Commission) -> int:
+    """Return how many workers to start: where they compute themselves, no more than there are cores."""
+    wanted = min(order.settings.workers or _cpus(), order.settings.concurrency)
+    return min(wanted, _cpus()) if _is_local(order) else wanted
 
 
 def _cpus() -> int:

@@ -82,6 +82,8 @@ class FitnessWorker:
                 self._evaluator(place, self._model(place))
         except EvoError as error:
             await self._broker.stop(error)
+        except Exception:  # noqa: BLE001 - a plugin's model or evaluator
+            await self._broker.stop(_crash())
 
     async def _do(self, job: Job) -> None:
         result: Evaluation | Completion | EvoError
@@ -92,7 +94,7 @@ class FitnessWorker:
             if isinstance(error, ConfigError) or (isinstance(error, LlmError) and error.fatal):
                 await self._broker.stop(error)
         except Exception:  # noqa: BLE001 - the worker boundary: a crash in a plugin ends the run with its own words
-            result = EvoError(f"a fitness worker failed: {traceback.format_exc(limit=-4)}")
+            result = _crash()
             await self._broker.stop(result)
         self._ahead.pop(job.number, None)
         self._progress.set()
@@ -129,3 +131,7 @@ class FitnessWorker:
         if place not in self._models:
             self._models[place] = build_model(self._plan.models[place])
         return self._models[place]
+
+
+def _crash() -> EvoError:
+    return EvoError(f"a fitness worker failed: {traceback.format_exc(limit=-4)}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 _CANONICAL = json.JSONEncoder(ensure_ascii=True, sort_keys=True, separators=(",", ":"))
@@ -90,5 +91,11 @@ class Score:
     """False when no answer could be read in the model's reply: an outcome of its own, never a class."""
 
     def __post_init__(self) -> None:
+        # Scorers are the user's code, and one value of another type would make the whole log unreadable.
+        for name, wanted in (("value", Real), ("answer", str), ("reason", str), ("parsed", bool)):
+            given = getattr(self, name)
+            if not isinstance(given, wanted):
+                raise TypeError(f"a score's {name} is a {wanted.__name__.lower()}, but a scorer gave {given!r}")
+        object.__setattr__(self, "value", float(self.value))
         if not 0.0 <= self.value <= 1.0:
             raise ValueError(f"a score lies in [0, 1], but a scorer gave {self.value!r}; rescale it")

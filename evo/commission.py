@@ -45,6 +45,11 @@ class Commission:
         assert settings.operator_model is not None
         return self.models.index(settings.model), self.models.index(settings.operator_model)
 
+    def kin_of(self, island: int) -> tuple[int, ...]:
+        """Return the islands whose prompts are scored by this island's task model, itself among them."""
+        everyone = self.settings.archipelago
+        return tuple(number for number, other in enumerate(everyone) if other.model == everyone[island].model)
+
 
 def load_task(settings: RunSettings, base: Path) -> Task:
     """Return the settings' task. Raises ConfigError when its data cannot be used."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Generic, Protocol, TypeVar
 
+from evo.errors import EvoError
 from evo.history import ASKED, Past
-from evo.model import FAILED, Evaluation, Individual, Prompt, sequence_of
+from evo.model import FAILED, MIGRATION, Evaluation, Individual, Prompt, island_of, sequence_of
 from evo.ports import Evidence, Llm, Method, Proposal, Racing, Task
 from evo.randomness import child_rng
 from evo.replay import Found
@@ -33,7 +34,10 @@ class World(Protocol):
         ...
 
     async def exchange(self, population: Sequence[Individual], told: int) -> Sequence[Individual]:
-        """Offer migrants and take those on offer, when it is time; ``told`` counts this island's births so far."""
+        """Offer migrants and take those on offer, when it is time; ``told`` counts this island's births so far.
+
+        Those measured by another task model than this island's come without evidence.
+        """
         ...
 
 
@@ -83,17 +87,39 @@ def relive(ground: Ground[S], history: Iterable[Past]) -> Life[S]:
 
 
 def repeat(ground: Ground[S], life: Life[S], past: Past) -> None:
-    """Live through one more thing that happened before."""
+    """Live through one more thing that happened before. Raises EvoError when it would not happen again."""
     kind, number, led_to = past
     if kind == ASKED:
-        ask(ground, life, number)
-    elif isinstance(led_to, Found):
-        step = life.pending[number]
-        assert isinstance(step, Evidence)
+        if not ask(ground, life, number):
+            raise _changed(number, "the method asks for nothing")
+        return
+    step = life.pending.get(number)
+    if isinstance(led_to, Found):
+        if not isinstance(step, Evidence):
+            raise _changed(number, "the method has not asked for evidence")
         tell(ground, life, number, step.individual.with_evidence(led_to.dev, led_to.train))
     else:
         assert led_to is not None
+        _compare(number, step, led_to)
         tell(ground, life, number, led_to)
+
+
+def _compare(number: int, step: Proposal | Evidence | None, born: Individual) -> None:
+    """Raises EvoError when a birth in the log is not the one the method has asked for."""
+    if step is None and born.operator == MIGRATION:
+        return
+    if not isinstance(step, Proposal):
+        raise _changed(number, "the method has not asked for a birth")
+    asked, logged = (step.operator.name, step.edges), (born.operator, born.parents)
+    if asked != logged:
+        raise _changed(number, f"the method asks for {asked}, the log has {logged}")
+
+
+def _changed(number: int, words: str) -> EvoError:
+    return EvoError(
+        f"step {sequence_of(number)} of island {island_of(number)} cannot be repeated: {words}; the method or the "
+        "package has changed since the run began, go on with the versions in its run.json or start a new run"
+    )
 
 
 def ask(ground: Ground[S], life: Life[S], number: int, *, births: bool = True) -> bool:
@@ -113,10 +139,20 @@ def tell(ground: Ground[S], life: Life[S], number: int, individual: Individual) 
     """Tell the method how the step of this number ended; it may be one it has not asked for."""
     life.state = ground.method.tell(life.state, individual)
     life.sequence = max(life.sequence, sequence_of(number) + 1)
-    if isinstance(life.pending.pop(number, None), Proposal):
+    step = life.pending.pop(number, None)
+    if isinstance(step, Proposal):
         life.told += 1
         life.failed += individual.status == FAILED
+    elif step is not None:
+        _share(life, individual)
     _follow(life, individual, ground.method.living(life.state))
+
+
+def _share(life: Life[S], individual: Individual) -> None:
+    """Let other evidence under way for this individual know of what was found: it is told on top of it."""
+    for number, step in life.pending.items():
+        if isinstance(step, Evidence) and step.individual.number == individual.number:
+            life.pending[number] = replace(step, individual=step.individual.with_evidence_of(individual))
 
 
 def _follow(life: Life[S], individual: Individual, living: Sequence[Individual]) -> None:

@@ -27,7 +27,7 @@ from evo.schema import (
     now_us,
     prompt_row,
 )
-from evo.step import part_of, take
+from evo.step import part_of, take, welcome
 
 
 async def live(ground: Ground[S], life: Life[S], world: World) -> Life[S]:
@@ -106,6 +106,8 @@ async def _wind_down(
 def _close(ground: Ground[S], life: Life[S], number: int, individual: Individual) -> None:
     """Tell the method how a step ended, and queue everything the log must know of it."""
     step = life.pending[number]
+    if isinstance(step, Evidence):
+        individual = step.individual.with_evidence(*_found(step, individual))
     tell(ground, life, number, individual)
     if isinstance(step, Evidence):
         _note_evaluations(life, number, individual, {*step.examples})
@@ -113,6 +115,12 @@ def _close(ground: Ground[S], life: Life[S], number: int, individual: Individual
         life.note("events", event_row(ground.island, "told", number))
     else:
         _note_birth(ground, life, individual)
+
+
+def _found(step: Evidence, individual: Individual) -> list[Evaluation]:
+    """Return what a step found of its individual on dev and train rows: more may have been told since it was asked."""
+    splits = (individual.evaluation, individual.practice)
+    return [Evaluation(tuple(o for o in split.outcomes if o.example in step.examples)) for split in splits]
 
 
 def _note_birth(ground: Ground[S], life: Life[S], individual: Individual) -> None:
@@ -133,32 +141,51 @@ def _note_evaluations(life: Life[S], step: int, individual: Individual, only: se
 
 
 async def _migrate(ground: Ground[S], life: Life[S], world: World) -> None:
-    """Let migrants in, without the genes that nobody here has: they would be handed down and never used."""
     await _flush(ground, life, world)  # who is offered must be in the log before any copy of it
     for migrant in await world.exchange(ground.method.living(life.state), life.told):
-        living = ground.method.living(life.state)
-        accepted = all(member.prompt.shown != migrant.prompt.shown for member in living)
-        copy = replace(
-            migrant,
-            prompt=migrant.prompt.bare(keep=frozenset().union(*(member.prompt.genes for member in living))),
-            number=individual_number(ground.island, life.sequence),
-            operator=MIGRATION,
-            parents=((migrant.number, "migrant_of"),),
-        )
+        copy, reason = await _arrival(ground, life, world, migrant)
         row = {
             "from_island": migrant.island,
             "to_island": ground.island,
             "individual": migrant.number,
-            "copy": copy.number if accepted else None,
-            "accepted": accepted,
-            "reason": "" if accepted else "the same prompt lives here",
+            "copy": copy.number if copy else None,
+            "accepted": copy is not None,
+            "reason": reason,
             "step": life.told,
             "received_at": now_us(),
         }
         life.note("migrations", row)
-        if accepted:
+        if copy is not None:
             tell(ground, life, copy.number, copy)
             _note_birth(ground, life, copy)
+
+
+async def _arrival(
+    ground: Ground[S], life: Life[S], world: World, migrant: Individual
+) -> tuple[Individual | None, str]:
+    """Return the migrant's copy on this island, or why there is none.
+
+    Genes that nobody here has stay behind: they would be handed down and never used.
+    """
+    living = ground.method.living(life.state)
+    if any(member.prompt.shown == migrant.prompt.shown for member in living):
+        return None, "the same prompt lives here"
+    copy = replace(
+        migrant,
+        prompt=migrant.prompt.bare(keep=frozenset().union(*(member.prompt.genes for member in living))),
+        number=individual_number(ground.island, life.sequence),
+        operator=MIGRATION,
+        parents=((migrant.number, "migrant_of"),),
+    )
+    if not copy.evaluation.count:
+        life.sequence += 1  # its calls are logged under this number, whatever becomes of it
+    try:
+        copy = await welcome(ground, life, world, copy)
+    except (BudgetExhausted, Interrupted) as error:
+        return None, f"it could not be scored here: {error}"
+    if not copy.ok:
+        return None, copy.note or f"racing dropped it here after {copy.evaluation.count} rows"
+    return copy, ""
 
 
 async def _flush(ground: Ground[S], life: Life[S], world: World) -> bool:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
-from evo.errors import LlmError, OperatorError
+from evo.errors import EvoError, LlmError, OperatorError
 from evo.life import Ground, Life, S, World
 from evo.model import DROPPED, FAILED, INSTRUCTION, NO_PROMPT, Evaluation, Individual, Prompt, sequence_of
 from evo.ports import Evidence, Proposal
@@ -22,6 +22,14 @@ async def take(ground: Ground[S], life: Life[S], world: World, number: int) -> I
     if isinstance(step, Evidence):
         return await _gather(ground, world, step.individual, step.examples)
     return await _give_birth(ground, life, world, number, step)
+
+
+async def welcome(ground: Ground[S], life: Life[S], world: World, migrant: Individual) -> Individual:
+    """Return a migrant as this island knows it: scored here where it comes without evidence, like any newborn.
+
+    Raises BudgetExhausted or Interrupted.
+    """
+    return migrant if migrant.evaluation.count else await _race(ground, life, world, migrant)
 
 
 async def _give_birth(ground: Ground[S], life: Life[S], world: World, number: int, proposal: Proposal) -> Individual:
@@ -56,6 +64,10 @@ async def _breed(ground: Ground[S], world: World, number: int, proposal: Proposa
                 ground.task.check(prompt)
         except (OperatorError, LlmError) as error:
             reasons.append(str(error))
+        except EvoError:
+            raise
+        except Exception as error:  # noqa: BLE001 - operators are plugins: a crash is this birth's, not the run's
+            reasons.append(f"operator {proposal.operator.name} crashed: {type(error).__name__}: {error}")
         else:
             return prompt, _told(reasons)
     return None, _told(reasons)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from evo.budget import Usage
 from evo.errors import EvoError
 from evo.journal import read_table
-from evo.model import Individual
+from evo.model import Individual, island_of
 from evo.randomness import child_rng
 from evo.replay import individuals_now, read_individuals
 from evo.statistics import mean_interval, paired_difference, wilson
@@ -38,28 +38,36 @@ class Finalists:
         return (self.winner,) if same else (self.winner, self.baseline)
 
 
-def finalists(folder: Path) -> Finalists:
-    """Return the finalists of a run. Raises EvoError when nothing has been scored."""
+def finalists(folder: Path, kin_of: Callable[[int], Collection[int]] | None = None) -> Finalists:
+    """Return the finalists of a run. Raises EvoError when nothing has been scored.
+
+    ``kin_of`` tells the islands with an island's task model: both finalists are then scored by the winner's.
+    """
     ranked = ranking(folder)
     if not ranked:
         raise EvoError("no prompt was scored, so there is no best one; look at the failed births with `evo show`")
     # Seeds are ranked by themselves: racing may have dropped them early, and copies of them have migrated.
-    best_seed = (ranking(folder, 1, operator=SEED) or ranked)[0]
+    islands = None if kin_of is None else kin_of(island_of(ranked[0]))
+    best_seed = (ranking(folder, 1, operator=SEED, islands=islands) or ranked)[0]
     found = {i.number: i for i in read_individuals(folder, numbers=[ranked[0], best_seed])}
     return Finalists(found[ranked[0]], found[best_seed])
 
 
-def ranking(folder: Path, k: int | None = None, *, operator: str | None = None) -> list[int]:
+def ranking(
+    folder: Path, k: int | None = None, *, operator: str | None = None, islands: Collection[int] | None = None
+) -> list[int]:
     """Return individuals from best to worst, one for each text, those with at least half of the most evidence.
 
     They are ranked by the lower end of the interval of their dev fitness: with equal evidence that is the order of
     fitness, and luck on few rows does not win. Ties go to the shorter prompt, then to the older individual. With
-    ``operator``, among those it made.
+    ``operator``, among those it made; with ``islands``, among those born there.
     """
-    table = individuals_now(folder, ["id", "operator", "status", "fitness", "n_scored", "prompt"])
+    table = individuals_now(folder, ["id", "island", "operator", "status", "fitness", "n_scored", "prompt"])
     table = table.filter(pc.and_(pc.equal(table["status"], "ok"), pc.is_valid(table["fitness"])))
     if operator is not None:
         table = table.filter(pc.equal(table["operator"], operator))
+    if islands is not None:
+        table = table.filter(pc.is_in(table["island"], pa.array(islands, pa.int32())))
     if not table.num_rows:
         return []
     most = pc.max(pc.add(table["n_scored"], 0)).as_py()
@@ -86,8 +94,21 @@ def test_scores(folder: Path, number: int) -> Mapping[int, float]:
     return {row["example"]: row["score"] for row in rows if row["split"] == "test" and row["score"] is not None}
 
 
+def looks_at_test(earlier: Mapping[str, Any] | None, chosen: Finalists) -> int:
+    """Return how often the test rows have been looked at, this time among them: once for each pair of finalists.
+
+    A run that is resumed may end with another winner, judged by rows that are no longer unseen. ``earlier`` is the
+    result before, if there was one.
+    """
+    if earlier is None:
+        return 1
+    sides = [earlier["winner"]["individual"], earlier["baseline"]["individual"]]
+    others = sides != [chosen.winner.number, chosen.baseline.number]
+    return int(earlier.get("looks", 1)) + (others and earlier["winner"]["test"] is not None)
+
+
 def verdict(
-    folder: Path, chosen: Finalists, *, status: str, spent: Usage, elapsed_s: float, seed: int
+    folder: Path, chosen: Finalists, *, status: str, spent: Usage, elapsed_s: float, seed: int, looks: int = 1
 ) -> dict[str, Any]:
     """Return the result as plain data: what ``result.json`` holds and the command line prints.
 
@@ -106,6 +127,7 @@ def verdict(
         "gain": None if gain is None else {**asdict(gain), "significant": gain.significant},
         "spent": asdict(spent),
         "elapsed_s": elapsed_s,
+        "looks": looks,
     }
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from evo.errors import BudgetExhausted, ConfigError, Interrupted, LlmError
-from evo.model import Completion, Evaluation, Example, Outcome, Prompt, total_cost
+from evo.model import Completion, Evaluation, Example, Outcome, Prompt, Score, total_cost
 from evo.ports import Llm
 from fitness.scorers import Choice
 from fitness.target_likelihood import Likelihood
@@ -101,6 +101,8 @@ class RowEvaluator:
         )
         try:
             score = await self.task.scorer(_above(replies[-1], prior), example)
+            if not isinstance(score, Score):
+                raise TypeError(f"expected a Score, but the scorer gave {score!r}")
         except (BudgetExhausted, Interrupted):
             raise
         except Exception as error:  # scorers are the user's code: a crash is this row's, not the run's

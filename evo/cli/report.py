@@ -34,6 +34,7 @@ def report_lines(run: Run) -> list[str]:
     )
     lines.append(f"  test   {_estimate(winner['test'])}")
     lines += [f"  seed   {_seed(baseline)}", f"  gain   {_gain(result)}"]
+    lines += _looks(result)
     lines += _unread(run)
     line = run.lineage(winner["individual"]).line()
     lines += ["", f"where it came from ({len(line)} steps on the line of fittest parents)", *_steps(line)]
@@ -58,6 +59,14 @@ def gain_words(gain: dict[str, Any] | None, *, same: bool) -> str:
     if not gain["significant"]:
         return f"{words}: no significant gain"
     return words if gain["mean"] > 0 else f"{words}: the seed prompt is better"
+
+
+def _looks(result: dict[str, Any]) -> list[str]:
+    """Return a warning where the test rows have judged more than one winner: with each they are less unseen."""
+    looks = result.get("looks", 1)
+    if looks == 1 or result["winner"]["test"] is None:
+        return []
+    return [f"  looks  {looks}: resumes ended with other finalists on the same test rows; test and gain are less sure"]
 
 
 def _unread(run: Run) -> list[str]:

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from cluster.broker import Broker
 from cluster.finals import BLOCK, block_size
-from evo import Run, evolve
+from evo import LlmError, Run, evolve, resume
 from evo.budget import Usage
 from evo.status import Snapshot
+from fitness.evaluator import RowEvaluator
 from fitness.toy import toy_rows
 
 ROWS = 200
@@ -79,6 +81,47 @@ def test_when_another_cap_ends_within_a_block_what_was_paid_is_paired(tmp_path, 
     assert one == other
     assert len(one) > 10
     assert ended.result["gain"]["n"] == len(one)
+
+
+def test_a_test_that_a_resume_goes_on_with_logs_no_row_twice(tmp_path):
+    first = run(tmp_path, budget={"calls": 200}, model="fake/toy")
+    again = resume(first, budget={"calls": 800})
+    rows = [(r["individual"], r["example"]) for r in again.evaluations().to_pylist() if r["split"] == "test"]
+    assert first.status == "budget"
+    assert len(rows) > len(rows_tested(first)[0]) * 2, "nothing was left to test"
+    assert len(rows) == len(set(rows))
+
+
+def test_a_resume_that_ends_with_another_winner_says_so(tmp_path):
+    first = run(tmp_path, budget={"births": 2}, model="fake/toy")
+    results = [first.result, *(resume(first, budget={"births": births}).result for births in (2, 30))]
+    assert [result["looks"] for result in results] == [1, 1, 2]
+    _, same, other = results
+    assert other["winner"]["individual"] != same["winner"]["individual"], "nothing better was found"
+
+
+def test_what_both_sides_score_is_logged_in_one_transaction(tmp_path, monkeypatch):
+    transactions = []
+
+    async def log(self, rows):
+        transactions.append({row["individual"] for row in rows["evaluations"]})
+
+    monkeypatch.setattr(Broker, "log", log)
+    run(tmp_path, budget={"births": 5}, model="fake/toy")
+    assert transactions
+    assert {len(sides) for sides in transactions} == {2}
+
+
+def test_an_error_every_call_of_the_test_would_meet_ends_the_run_with_its_message(tmp_path, monkeypatch):
+    async def refuse(self, prompt, examples):
+        if min(examples) >= 10:
+            raise LlmError("the key has expired", fatal=True)
+        return await scored(self, prompt, examples)
+
+    scored = RowEvaluator.evaluate
+    monkeypatch.setattr(RowEvaluator, "evaluate", refuse)
+    with pytest.raises(LlmError, match="the key has expired"):
+        run(tmp_path, budget={"births": 5}, model="fake/toy")
 
 
 def test_a_test_that_fits_is_whole(tmp_path):

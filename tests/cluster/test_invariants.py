@@ -148,7 +148,8 @@ def check_migrants(run: Run, born: dict[int, Individual], graph: nx.DiGraph) -> 
         assert role == "migrant_of"
         assert graph.has_edge(island_of(source), copy.island)
         original = born[source]
-        assert (copy.prompt, copy.generation) == (original.prompt, original.generation)
+        assert (copy.prompt.shown, copy.generation) == (original.prompt.shown, original.generation)
+        assert set(copy.prompt.parts) <= set(original.prompt.parts), "it may leave genes behind"
         assert copy.evaluation.scores.items() <= original.evaluation.scores.items(), "the original may have more by now"
     offers = run.migrations().to_pylist()
     taken = {

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import cluster.archipelago
+import cluster.workers
 from cluster.archipelago import sail
 from cluster.inline import InlineFleet
 from cluster.island import Island
@@ -170,6 +171,68 @@ async def test_a_worker_that_cannot_start_ends_the_run_with_its_words(order):
     doomed = order("doomed")
     with pytest.raises(EvoError, match="a process cannot start"):
         await voyage(doomed, Broken(doomed))
+
+
+@pytest.mark.parametrize("place", ["model", "worker"])
+async def test_any_error_of_a_worker_ends_the_run_with_its_words(order, place, monkeypatch):
+    def crash(*arguments: Any) -> Any:
+        raise TypeError("no such option")
+
+    class Broken(InlineFleet):
+        async def worker(self, number: int, plan: Any) -> None:
+            crash()
+
+    fleet: Any = Broken if place == "worker" else InlineFleet
+    if place == "model":
+        monkeypatch.setattr(cluster.workers, "build_model", crash)
+    doomed = order("doomed")
+    with pytest.raises(EvoError, match=r"(?s)fitness worker.* failed: .*TypeError: no such option"):
+        await voyage(doomed, fleet(doomed))
+
+
+class Sinking(InlineFleet):
+    """A fleet whose broker fails with an error: at its opening, under way, or when it is closed."""
+
+    lost = (Lost,)
+
+    def __init__(self, order: Commission, when: str, error: Exception) -> None:
+        super().__init__(order)
+        self._when, self._raise, self.closed = when, error, False
+
+    async def open(self, workers: int) -> Any:
+        if self._when == "open":
+            raise self._raise
+        broker = await super().open(workers)
+        for name in {"under way": ("record", "dismiss", "failed_with"), "close": ("close",)}[self._when]:
+            setattr(broker, name, self._fail)
+        return broker
+
+    async def _fail(self, *arguments: Any) -> Any:
+        raise self._raise
+
+    async def close(self) -> None:
+        self.closed = True
+        if self._when != "open":
+            self._broker.store.close()
+
+
+@pytest.mark.parametrize("when", ["open", "under way", "close"])
+async def test_a_lost_broker_ends_the_run_with_advice_and_leaves_nothing_behind(order, when):
+    doomed = order("doomed")
+    fleet = Sinking(doomed, when, Lost("killed"))
+    with pytest.raises(EvoError, match=r"log of .* was lost: killed; resume the run"):
+        await voyage(doomed, fleet)
+    assert fleet.closed
+    assert len(asyncio.all_tasks()) == 1
+
+
+async def test_a_log_that_cannot_be_sealed_leaves_nothing_behind(order):
+    doomed = order("doomed")
+    fleet = Sinking(doomed, "close", OSError("no space left"))
+    with pytest.raises(OSError, match="no space left"):
+        await voyage(doomed, fleet)
+    assert fleet.closed
+    assert len(asyncio.all_tasks()) == 1
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from cluster.on_ray import _cores
+from cluster.on_ray import _cores, _workers, place
 
 
 def node(name: str, cpus: float | None, *, alive: bool = True) -> dict[str, object]:
@@ -27,3 +27,33 @@ def node(name: str, cpus: float | None, *, alive: bool = True) -> dict[str, obje
 def test_cores_are(nodes, cores, monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(nodes=lambda: nodes))
     assert _cores() == list(cores)
+
+
+@pytest.mark.parametrize(
+    ("cores", "taken", "node", "is_free"),
+    [
+        ("abcacc", "", "a", True),
+        ("abcacc", "abc", "a", True),
+        ("abcacc", "acacc", "b", True),
+        ("ab", "ab", "a", False),
+        ("b", "ab", "b", False),
+        ("b", "a", "b", True),
+    ],
+    ids=[
+        "the first",
+        "the nodes in turn",
+        "in the place of a lost one",
+        "beside one where all cores are taken",
+        "beside one where a node is gone with its cores",
+        "not where a node is gone",
+    ],
+)
+def test_the_next_worker_is_placed_on_a_free_core(cores, taken, node, is_free):
+    assert place(list(cores), list(taken)) == (node, is_free)
+
+
+@pytest.mark.parametrize(("model", "workers"), [("local/some.gguf", 2), ("fake/toy", 5)])
+def test_workers_that_compute_themselves_are_no_more_than_the_cores(model, workers, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(nodes=lambda: [node("a", 2.0)]))
+    settings = SimpleNamespace(workers=5, concurrency=8)
+    assert _workers(SimpleNamespace(settings=settings, models=[SimpleNamespace(name=model)])) == workers

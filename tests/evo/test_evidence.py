@@ -68,9 +68,9 @@ class Bandit:
 SOIL: Ground[Toy] = Ground(0, 5, Bandit(), Full(), TaskWithTrain())
 
 
-async def lived(world: ToyWorld, life: Life[Toy] | None = None) -> Life[Toy]:
+async def lived(world: ToyWorld, life: Life[Toy] | None = None, soil: Ground[Toy] = SOIL) -> Life[Toy]:
     try:
-        return await asyncio.wait_for(live(SOIL, life or begin(SOIL), world), 20)
+        return await asyncio.wait_for(live(soil, life or begin(soil), world), 20)
     finally:
         world.journal.close()
 
@@ -105,6 +105,21 @@ async def test_a_history_is_relived_to_the_same_state(tmp_path: Path) -> None:
     life = await lived(ToyWorld(tmp_path, delays=np.random.default_rng(3)))
     again = relive(SOIL, history_of(tmp_path, 0))
     assert (again.state, again.sequence, again.told, again.best) == (life.state, life.sequence, life.told, life.best)
+
+
+@pytest.mark.parametrize("batches", [((0, 1, 8), (2, 3), (4, 5)), ((0, 1, 8), (1, 2, 3), (0, 4, 5))], ids=str)
+async def test_of_evidence_gathered_side_by_side_the_log_keeps_all(tmp_path: Path, batches: Any) -> None:
+    soil = replace(SOIL, method=Bandit(in_flight=None, batches=batches))
+    life = await lived(ToyWorld(tmp_path, delays=np.random.default_rng(3)), soil=soil)
+    table = {row["id"]: row for row in individuals_now(tmp_path).to_pylist()}
+    for one in life.state.living:
+        assert (table[one.number]["n_scored"], table[one.number]["fitness"]) == (6, one.fitness)
+    counts: dict[int, list[int]] = {}
+    for row in read_table(tmp_path, "measurements").to_pylist():
+        counts.setdefault(row["individual"], []).append(row["n_scored"])
+    assert all(seen == sorted(seen) for seen in counts.values()), "a later measurement knew less than an earlier one"
+    again = relive(soil, history_of(tmp_path, 0))
+    assert (again.state, again.best, again.most) == (life.state, life.best, life.most)
 
 
 @pytest.mark.parametrize("records", [1, 3, 7, 11])

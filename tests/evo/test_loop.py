@@ -7,15 +7,15 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pytest
 from records import born
-from toys import Killed, ToyGenerational, ToySteady, ToyWorld, ground
+from toys import Killed, ToyGenerational, ToySteady, ToyWorld, ground, score
 
-from evo.errors import BudgetExhausted, Interrupted, LlmError, OperatorError
+from evo.errors import BudgetExhausted, ConfigError, EvoError, Interrupted, LlmError, OperatorError
 from evo.history import history_of
 from evo.journal import read_table
 from evo.life import begin, relive, status_of
 from evo.loop import live
 from evo.model import FAILED, Evaluation, Outcome, Prompt, individual_number, sequence_of
-from evo.replay import read_individuals
+from evo.replay import Found, read_individuals
 from evo.step import TRIES
 
 GENERATIONAL, STEADY = ground(ToyGenerational()), ground(ToySteady(), births=40)
@@ -94,7 +94,7 @@ class Stubborn:
         self.drawn.append(float(rng.random()))
         if len(self.drawn) <= len(self.errors):
             raise self.errors[len(self.drawn) - 1]
-        return Prompt.of(self.text)
+        return self.text and Prompt.of(self.text)
 
 
 async def one_birth(tmp_path, operator):
@@ -122,9 +122,23 @@ async def test_a_child_the_task_refuses_counts_as_a_failed_try(tmp_path):
     assert child.note == f"a brace is not allowed ({TRIES}x)"
 
 
-async def test_a_bug_in_an_operator_ends_the_island_and_leaves_no_task_behind(tmp_path):
-    with pytest.raises(ZeroDivisionError):
-        await one_birth(tmp_path, Stubborn((ZeroDivisionError("a bug"),)))
+@pytest.mark.parametrize("crashes", [1, TRIES])
+async def test_a_bug_in_an_operator_is_a_failed_try_that_names_operator_and_error(tmp_path, crashes):
+    child = await one_birth(tmp_path, Stubborn((KeyError("score"),) * crashes))
+    times = f" ({crashes}x)" if crashes > 1 else ""
+    assert child.note == f"operator stubborn crashed: KeyError: 'score'{times}"
+    assert child.ok == (crashes < TRIES)
+
+
+async def test_an_operator_that_gives_no_prompt_at_all_is_a_failed_birth(tmp_path):
+    child = await one_birth(tmp_path, Stubborn(text=None))
+    assert child.status == FAILED
+    assert child.note.startswith("operator stubborn crashed: ")
+
+
+async def test_an_error_that_concerns_the_run_ends_the_island_and_leaves_no_task_behind(tmp_path):
+    with pytest.raises(ConfigError):
+        await one_birth(tmp_path, Stubborn((ConfigError("no such model"),)))
     await asyncio.sleep(0)
     assert len(asyncio.all_tasks()) == 1
 
@@ -282,6 +296,41 @@ async def test_migrants_leave_genes_nobody_here_has_and_a_gene_makes_no_other_pr
     assert relive(STEADY, history_of(tmp_path, 0)).state == life.state
 
 
+def unscored(sequence: int, text: str):
+    return born(individual_number(3, sequence), text, [])
+
+
+@BOTH
+async def test_a_migrant_without_evidence_is_scored_here_before_it_is_told(tmp_path, soil):
+    world = ToyWorld(tmp_path, offers={7: [unscored(0, "from afar")]})
+    life = await lived(soil, world)
+    (row,) = read_table(tmp_path, "migrations").to_pylist()
+    copy = everyone(tmp_path)[row["copy"]]
+    assert next(rows for number, rows in world.evaluated if number == copy.number) == (0, 1, 2, 3)
+    assert copy.evaluation.scores == {o.example: score(copy.prompt, o.example) for o in copy.evaluation.outcomes}
+    assert relive(soil, history_of(tmp_path, 0)).state == life.state
+
+
+@pytest.mark.parametrize("failure", [BudgetExhausted("all used"), None], ids=["budget", "unscorable"])
+async def test_a_migrant_that_cannot_be_scored_here_is_turned_away_and_its_number_with_it(tmp_path, failure):
+    class Deaf(ToyWorld):
+        async def evaluate(self, individual, prompt, examples):
+            if prompt.text != "from afar":
+                return await super().evaluate(individual, prompt, examples)
+            self.evaluated.append((individual, tuple(examples)))
+            if failure is not None:
+                raise failure
+            return Evaluation.of(Outcome(example, None, error="server error") for example in examples)
+
+    world = Deaf(tmp_path, offers={7: [unscored(0, "from afar")]})
+    await lived(STEADY, world)
+    (row,) = read_table(tmp_path, "migrations").to_pylist()
+    assert (row["accepted"], row["copy"]) == (False, None)
+    assert row["reason"].endswith("server error" if failure is None else "all used")
+    ((number, _),) = [one for one in world.evaluated if one[0] not in everyone(tmp_path)]
+    assert number < max(everyone(tmp_path)), "its number was given to another"
+
+
 async def test_an_island_with_migrants_relives_to_the_same_state_and_gives_no_number_twice(tmp_path):
     offers = {7: [stranger(0, "from afar")], 9: [stranger(4, "another")]}
     soil = ground(ToySteady(), births=20)
@@ -317,3 +366,34 @@ async def test_a_method_that_waits_with_nothing_under_way_ends_the_island(tmp_pa
     life = await lived(ground(Shy()), ToyWorld(tmp_path))
     assert life.asked == 0
     assert everyone(tmp_path) == {}
+
+
+@dataclass(frozen=True)
+class Tired(ToySteady):
+    """Stops asking after a few steps."""
+
+    def ask(self, state, number, rng):
+        return super().ask(state, number, rng) if state.asked < 10 else (None, state)
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        (ground(Tired()), "the method asks for nothing"),
+        (ground(ToySteady(operator=Stubborn())), r"the method asks for \('stubborn', .*, the log has \('tweak', "),
+        (ground(ToySteady(), seed=6), r"the method asks for \('tweak', .*, the log has \('tweak', "),
+    ],
+    ids=["no step", "another operator", "other parents"],
+)
+async def test_a_log_that_the_method_would_not_repeat_is_not_gone_on_with(tmp_path, changed, words):
+    await lived(STEADY, ToyWorld(tmp_path))
+    with pytest.raises(EvoError, match=rf"step \d+ of island 0 cannot be repeated: {words}"):
+        relive(changed, history_of(tmp_path, 0))
+
+
+@pytest.mark.parametrize(
+    "led_to", [born(0, "a", [1.0] * 8), Found(Evaluation(), Evaluation())], ids=["a birth", "evidence"]
+)
+def test_what_nobody_has_asked_for_is_not_told(led_to):
+    with pytest.raises(EvoError, match="step 0 of island 0 cannot be repeated: the method has not asked"):
+        relive(STEADY, [("told", 0, led_to)])

@@ -107,6 +107,20 @@ def test_a_score_outside_the_range_is_refused(value):
         Score(value)
 
 
+@pytest.mark.parametrize(
+    "given", [{"value": "1"}, {"value": None}, {"answer": 7}, {"reason": None}, {"parsed": 1}], ids=str
+)
+def test_a_score_of_other_types_is_refused(given):
+    ((name, value),) = given.items()
+    with pytest.raises(TypeError, match=f"a score's {name} is a .*, but a scorer gave {value!r}"):
+        Score(**{"value": 1.0, **given})
+
+
+@pytest.mark.parametrize("value", [True, 1, np.float32(1)], ids=repr)
+def test_a_score_of_any_number_is_one_that_the_log_can_hold(value):
+    assert type(Score(value).value) is float
+
+
 @pytest.mark.parametrize("name", ["calls", "tokens", "usd", "seconds", "births"])
 @pytest.mark.parametrize("value", [0, -1, math.nan])
 def test_a_cap_of_nothing_is_refused(name, value):

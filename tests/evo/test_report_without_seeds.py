@@ -19,10 +19,12 @@ def finalist(number: int, operator: str) -> dict[str, object]:
     return {"individual": number, "text": text, "parts": parts, "operator": operator, "dev": dev, "test": SCORED}
 
 
-def lines(winner: dict[str, object], baseline: dict[str, object], gain: dict[str, object] | None) -> dict[str, str]:
+def lines(
+    winner: dict[str, object], baseline: dict[str, object], gain: dict[str, object] | None, **more: int
+) -> dict[str, str]:
     """Return the report's lines by their first word."""
     spent = {"calls": 1, "tokens": 2, "usd": None}
-    result = {"winner": winner, "baseline": baseline, "gain": gain, "spent": spent, "elapsed_s": 1.0}
+    result = {"winner": winner, "baseline": baseline, "gain": gain, "spent": spent, "elapsed_s": 1.0, **more}
     lineage = SimpleNamespace(line=lambda: [Individual(1, Prompt.of("prompt 1"), "edit")])
     nobody = TABLES["individuals"].empty_table()
     run = SimpleNamespace(result=result, path="RUN", lineage=lambda _: lineage, individuals=lambda: nobody)
@@ -43,3 +45,10 @@ def test_the_report_compares_with_the_best_seed_if_there_is_one(baseline, gain, 
     found = lines(finalist(1, baseline["operator"] if baseline["individual"] == 1 else "edit"), baseline, gain)
     assert seed_words in found["seed"]
     assert found["gain"].startswith(gain_words)
+
+
+def test_the_report_says_when_the_test_rows_have_judged_several_winners():
+    assert "looks" not in lines(finalist(1, "edit"), finalist(0, "seed"), GAIN)
+    assert "looks" not in lines(finalist(1, "edit"), finalist(0, "seed"), GAIN, looks=1)
+    found = lines(finalist(1, "edit"), finalist(0, "seed"), GAIN, looks=3)
+    assert found["looks"].startswith("3: resumes ended with other finalists on the same test rows")

@@ -8,7 +8,7 @@ from evo.errors import EvoError
 from evo.model import FAILED, Individual, Outcome, Prompt, individual_number
 from evo.run import Best, Estimate, Gain
 from evo.schema import evaluation_rows
-from evo.verdict import finalists, ranking, test_scores, verdict
+from evo.verdict import finalists, looks_at_test, ranking, test_scores, verdict
 
 test_scores.__test__ = False  # no test, though its name begins like one
 
@@ -68,6 +68,17 @@ def test_a_seed_prompt_stays_the_baseline_when_a_copy_of_it_ranks_first(tmp_path
     assert finalists(path).baseline.prompt.text == "seed"
 
 
+def test_the_baseline_is_a_seed_of_the_winners_kind(tmp_path):
+    def on(island: int, sequence: int, text: str, scores: list[float], **more: str):
+        return born(individual_number(island, sequence), text, scores, **more)
+
+    seeds = [on(0, 0, "a", [1, 0, 1, 1]), on(1, 0, "a", [0, 0, 0, 1]), on(2, 0, "b", [0, 1, 0, 1])]
+    path = write(tmp_path, [*seeds, on(1, 1, "child", [1, 1, 1, 1], operator="edit")])
+    kin = {0: (0,), 1: (1, 2), 2: (1, 2)}
+    assert finalists(path).baseline.number == seeds[0].number
+    assert finalists(path, kin.__getitem__).baseline.number == seeds[2].number
+
+
 def test_a_seed_dropped_early_is_still_what_the_winner_is_compared_with(tmp_path):
     path = write(tmp_path, [born(0, "seed", [0, 0]), born(1, "child", [1] * 10, (0, "base"))])
     assert finalists(path).baseline.number == 0
@@ -91,6 +102,19 @@ def test_the_verdict_pairs_the_winner_with_the_best_seed_on_shared_test_rows(tmp
     assert result["spent"] == {"calls": 5, "tokens": 6, "usd": None}
     Best(finalists(path).winner, Estimate(**result["winner"]["test"]), Gain(**result["gain"]))
     assert result == verdict(path, finalists(path), status="done", spent=Usage(5, 6, None), elapsed_s=1.5, seed=0)
+
+
+@pytest.mark.parametrize(
+    ("winner", "tested", "looks", "now"),
+    [(1, True, 1, 1), (2, True, 1, 2), (2, True, 2, 3), (2, False, 1, 1)],
+    ids=["the same finalists", "another winner", "a third winner", "a winner that was never tested"],
+)
+def test_each_pair_of_finalists_is_another_look_at_the_test_rows(tmp_path, winner, tested, looks, now):
+    path = write(tmp_path, [born(0, "seed"), born(1, "child", [1, 1], (0, "base"))])
+    test = {"mean": 1.0, "low": 0.9, "high": 1.0, "n": 40} if tested else None
+    earlier = {"winner": {"individual": winner, "test": test}, "baseline": {"individual": 0}, "looks": looks}
+    assert looks_at_test(None, finalists(path)) == 1
+    assert looks_at_test(earlier, finalists(path)) == now
 
 
 def test_without_test_rows_there_is_no_test_score_and_no_gain(tmp_path):

@@ -199,6 +199,20 @@ async def test_a_score_out_of_range_is_an_error_not_a_score(task):
     assert evaluation.outcomes[0].error.startswith("scorer: ValueError: a score lies in [0, 1]")
 
 
+@pytest.mark.parametrize("verdict", [lambda: Score(1.0, answer=7), lambda: None, lambda: (1.0, "right")])
+async def test_a_verdict_of_another_type_is_this_rows_error(task, verdict):
+    @dataclass(frozen=True)
+    class Loose:
+        wants_choices: bool = False
+
+        async def __call__(self, completion, example):
+            return verdict()
+
+    evaluation = await RowEvaluator(replace(task, scorer=Loose()), Model()).evaluate(PROMPT, (0,))
+    assert evaluation.outcomes[0].score is None
+    assert evaluation.outcomes[0].error.startswith("scorer: TypeError: ")
+
+
 async def test_an_unparsed_reply_is_scored_zero_and_marked(task):
     async def wrong(request):
         return Completion("hard to say", 1, 1)
