@@ -11,6 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from evo._guard import look_beside
 from evo.commission import Commission, check, commission, load_task
 from evo.errors import ConfigError, EvoError
 from evo.folder import RunFolder
@@ -82,6 +83,7 @@ def prepare(settings: RunSettings, *, base: Path, title: str) -> Commission:
     """Load the task, check everything that costs no call, and make the run's folder. Raises ConfigError."""
     settings = _with_default_budget(settings)
     _refuse_endless(settings)
+    look_beside(base)
     task = load_task(settings, base)
     check(settings, task)
     folder = RunFolder.create(settings, base=base, title=title, fingerprint=task.fingerprint)
@@ -98,6 +100,7 @@ def reopen(path: Path | str, *, budget: BudgetSettings | None = None) -> Commiss
     folder = RunFolder.open(path)
     settings, manifest = folder.settings, folder.manifest
     base = Path(manifest["base"])
+    look_beside(base)
     task = load_task(settings, base)
     if task.fingerprint != manifest["fingerprint"]:
         raise ConfigError(

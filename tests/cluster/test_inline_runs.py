@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import errno
 import gc
+import json
 import logging
 import math
+import sys
 import time
 from collections import Counter
 from pathlib import Path
@@ -407,6 +409,25 @@ def test_rows_in_memory_are_kept_for_a_resume_whatever_they_hold(settings):
     content["task"]["data"]["dev"][2]["input"] += " \ud800 \x00 \N{SNOWMAN}"
     run = go(content)
     check_books(resume(run, budget={"calls": 90}), 90)
+
+
+OWN_OPERATOR = """
+class Shout:
+    name = "shout"
+    async def __call__(self, parents, llm, rng):
+        return parents[0].prompt.with_text(parents[0].prompt.text + "!")
+"""
+
+
+def test_a_module_beside_the_configuration_is_found_at_the_start_and_at_a_resume(settings, tmp_path, monkeypatch):
+    (tmp_path / "shouting_beside.py").write_text(OWN_OPERATOR)
+    method = {"name": "steady-state", "operators": {"shouting_beside:Shout": 1.0}}
+    (tmp_path / "run.yaml").write_text(json.dumps(settings(method=method, budget={"calls": 60})))
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    run = evolve(tmp_path / "run.yaml")
+    monkeypatch.setattr(sys, "path", [path for path in sys.path if path != str(tmp_path)])
+    monkeypatch.delitem(sys.modules, "shouting_beside")
+    assert "shout" in {row["operator"] for row in rows(resume(run, budget={"calls": 80}), "individuals")}
 
 
 def test_an_inline_run_joins_no_cluster(settings):
