@@ -108,10 +108,14 @@ async def _search(order: Commission, fleet: Fleet, broker: AnyBroker, stop: asyn
     if failure is not None:
         raise failure
     if stop.is_set():
-        raise Interrupted("the run was stopped on request")
+        raise _stopped()
     for outcome in outcomes:
         if isinstance(outcome, BaseException) and not isinstance(outcome, asyncio.CancelledError):
             raise outcome
+
+
+def _stopped() -> Interrupted:
+    return Interrupted("the run was stopped on request")
 
 
 async def _watch(broker: AnyBroker, watch: Watch) -> None:
@@ -166,7 +170,10 @@ async def _keep_island(
 
 
 async def _relived(order: Commission, number: int, over: asyncio.Event) -> Life[Any]:
-    """Return an island's life as the log tells it. Others have their turn meanwhile: a long one takes a while."""
+    """Return an island's life as the log tells it. Raises Interrupted when the run is over before.
+
+    Others have their turn meanwhile: a long life takes a while.
+    """
     ground = order.ground(number)
     life = begin(ground)
     for turn, past in enumerate(history_of(order.path, number)):
@@ -174,7 +181,7 @@ async def _relived(order: Commission, number: int, over: asyncio.Event) -> Life[
         if turn % TURN == 0:
             await asyncio.sleep(0)
             if over.is_set():
-                break
+                raise _stopped()
     return life
 
 

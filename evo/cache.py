@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields
 from pathlib import Path
 
@@ -97,6 +97,21 @@ class AnswerCache:
             self._db.executemany("INSERT OR IGNORE INTO answers VALUES (?, ?)", ((k, a.decode()) for k, a in rows))
             self._db.executemany("INSERT OR IGNORE INTO uses VALUES (?, ?)", ((self._run, key) for key, _ in rows))
         self._held, self._flushed = {}, time.monotonic()
+
+    def count_uses(self) -> int:
+        """Return how many answers this run has used."""
+        self.flush()
+        count: int = self._db.execute("SELECT COUNT(*) FROM uses WHERE run = ?", (self._run,)).fetchone()[0]
+        return count
+
+    def used_among(self, keys: Sequence[str]) -> list[str]:
+        """Return those of some keys, at most 10,000, whose answers this run has used."""
+        self.flush()
+        found = self._db.execute(
+            f"SELECT key FROM uses WHERE run = ? AND key IN ({','.join('?' * len(keys))})",  # noqa: S608 - only marks
+            (self._run, *keys),
+        )
+        return [key for (key,) in found]
 
     def forget_uses(self) -> None:
         """Mark nothing as used by this run: done before its log is read in again."""

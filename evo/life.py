@@ -96,11 +96,11 @@ def repeat(ground: Ground[S], life: Life[S], past: Past) -> None:
         tell(ground, life, number, led_to)
 
 
-def ask(ground: Ground[S], life: Life[S], number: int) -> bool:
-    """Ask the method for one step; return whether there is one."""
+def ask(ground: Ground[S], life: Life[S], number: int, *, births: bool = True) -> bool:
+    """Ask the method for one step; return whether there is one. Without ``births`` only evidence will do."""
     rng = child_rng(ground.seed, "ask", ground.island, sequence_of(number))
     step, state = ground.method.ask(life.state, number, rng)
-    if step is None:
+    if step is None or (isinstance(step, Proposal) and not births):
         return False
     life.state = state
     life.pending[number] = step

@@ -14,10 +14,9 @@ from dataclasses import replace
 
 from evo.errors import BudgetExhausted, Interrupted
 from evo.life import Ground, Life, S, World, ask, status_of, tell
-from evo.model import Evaluation, Individual, individual_number
+from evo.model import MIGRATION, Evaluation, Individual, individual_number
 from evo.ports import Evidence, Proposal
 from evo.schema import (
-    MIGRATION,
     describe,
     describe_evidence,
     edge_rows,
@@ -62,10 +61,9 @@ def _fill(ground: Ground[S], life: Life[S], running: int) -> list[int]:
     asked: list[int] = []
     limit = ground.method.in_flight
     while limit is None or running + len(asked) < limit:
-        if ground.births is not None and life.asked >= ground.births:
-            break
         number = individual_number(ground.island, life.sequence)
-        if not ask(ground, life, number):
+        # At the cap on births a method may still gather evidence on those who live.
+        if not ask(ground, life, number, births=ground.births is None or life.asked < ground.births):
             break
         step = life.pending[number]
         if isinstance(step, Proposal):

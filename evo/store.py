@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from evo.budget import Usage
@@ -29,17 +30,27 @@ class RunStore:
             shared = folder.settings.cache
             self.cache = AnswerCache((path.parent if shared else path) / "answers.sqlite", run=str(path.resolve()))
             undo.callback(self.cache.close)
-            self.spent = self._take_in(path)
+            self._take_in(path)
+            self.spent = spent_of(path)
             self._held = undo.pop_all()
 
-    def _take_in(self, path: Path) -> Usage:
-        """Fill the cache from the log, and return what was spent."""
-        self.cache.forget_uses()
+    def _take_in(self, path: Path) -> None:
+        """Let the cache hold the log's answers as this run's, and no others."""
+        answered = self._fill(path)
+        if self.cache.count_uses() > answered:  # it has what a power cut has taken from the log
+            self.cache.forget_uses()
+            self._fill(path)
+
+    def _fill(self, path: Path) -> int:
+        """Put in the answers that are missing; return how many there are."""
+        answered = 0
         for calls in read_pieces(path, "calls", columns=_ANSWERS):
-            for batch in calls.to_batches(max_chunksize=10_000):
-                rows = batch.to_pylist()
-                self.cache.put((row["key"], completion_of(row)) for row in rows if row["text"] is not None)
-        return spent_of(path)
+            for batch in calls.filter(pc.is_valid(calls["text"])).to_batches(max_chunksize=10_000):
+                used = pa.array(self.cache.used_among(batch["key"].to_pylist()), pa.string())
+                missing = batch.filter(pc.invert(pc.is_in(batch["key"], used))).to_pylist()
+                self.cache.put((row["key"], completion_of(row)) for row in missing)
+                answered += batch.num_rows
+        return answered
 
     def close(self) -> None:
         """Seal the journal and let go of the folder, whatever goes wrong on the way. Raises OSError."""

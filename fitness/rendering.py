@@ -41,12 +41,18 @@ def stages(prompt: Prompt) -> tuple[str, ...]:
     return tuple(stage for stage in STAGES if stage in names)
 
 
-def messages(frame: Frame, prompt: Prompt, inputs: Mapping[str, str], replies: Sequence[str] = ()) -> Messages:
-    """Return the messages of the next call on a row, given the replies to the stages before."""
+def messages(
+    frame: Frame, prompt: Prompt, inputs: Mapping[str, str], replies: Sequence[str] = (), row: int | None = None
+) -> Messages:
+    """Return the messages of the next call on a row, given the replies to the stages before.
+
+    A worked example made from that very ``row`` is left out: it would tell the answer.
+    """
     own = {name: inputs[name] for name in sorted(frame.own)}
     parts = {name: fill(text, own) for name, text in prompt.shown if name != EXAMPLES}
     written = [(SYSTEM, parts[SYSTEM])] if SYSTEM in parts else []
-    written.append(("user", _body(frame, parts, demos_of(prompt), inputs)))
+    demos = [demo for demo in demos_of(prompt) if row is None or demo.row != row]
+    written.append(("user", _body(frame, parts, demos, inputs)))
     for reply, stage in zip(replies, stages(prompt), strict=False):
         written += [("assistant", reply), ("user", parts[stage])]
     return tuple(written)

@@ -70,7 +70,7 @@ class RowTask:
         With ``choose`` it asks for the likelihood of each choice, of the target alone where there is no choice.
         """
         example = self.example(number)
-        shown = messages(self.frame, prompt, example.inputs, replies)
+        shown = messages(self.frame, prompt, example.inputs, replies, number)
         if choose:
             return Request(shown, choices=example.choices or (example.target,), max_tokens=1)
         return Request(shown, temperature=temperature, max_tokens=max_tokens)

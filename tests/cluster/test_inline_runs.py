@@ -336,7 +336,7 @@ def test_a_budget_that_scores_nothing_ends_as_such(settings, budget):
         go(settings(budget=budget))
 
 
-@pytest.mark.parametrize("budget", [{"calls": 120}, {"tokens": 4000}, {"seconds": 3.0}, {"births": 7}], ids=str)
+@pytest.mark.parametrize("budget", [{"calls": 120}, {"tokens": 4000}, {"seconds": 6.0}, {"births": 7}], ids=str)
 def test_every_kind_of_cap_ends_a_run_with_a_result(settings, budget):
     paced = {"model": model(latency_ms=20)} if "seconds" in budget else {}
     run = go(settings(islands=2, budget=budget, **paced))

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from cluster.topology import NAMES, topology
 from evo import Individual, Run, evolve, resume
 from evo.engine import reopen
+from evo.history import history_of
 from evo.life import relive
-from evo.model import island_of
+from evo.model import MIGRATION, island_of
 from evo.randomness import child_rng
-from evo.replay import history_of, read_individuals
-from evo.schema import MIGRATION
+from evo.replay import read_individuals
 from fitness.toy import toy_rows
 
 CAP = 4
@@ -141,8 +141,8 @@ def check_descent(born: dict[int, Individual]) -> None:
 
 def check_migrants(run: Run, born: dict[int, Individual], graph: nx.DiGraph) -> int:
     """A migrant is its original on another island, one edge of the topology away; return how many there are."""
-    everyone = read_individuals(run.path, at_birth=True)
-    copies = {one.number: one for one in everyone if one.operator == MIGRATION}
+    told = [led_to for island in graph for _, _, led_to in history_of(run.path, island)]
+    copies = {one.number: one for one in told if isinstance(one, Individual) and one.operator == MIGRATION}
     for copy in copies.values():
         ((source, role),) = copy.parents
         assert role == "migrant_of"

@@ -18,8 +18,10 @@ from cluster.workers import FitnessWorker
 from evo import Run
 from evo.commission import Commission
 from evo.config import parse
-from evo.engine import prepare
+from evo.engine import prepare, reopen
 from evo.errors import EvoError, Interrupted
+from evo.history import history_of
+from evo.settings import BudgetSettings
 from fitness.toy import toy_rows
 
 PATIENCE_S = 20
@@ -212,3 +214,26 @@ async def test_a_stop_is_obeyed_at_once_while_somebody_waits_to_start_again(orde
     with pytest.raises(Interrupted):
         await voyage(lossy, fleet, stop)
     assert fleet.deaths == sum(map(len, lost.values()))
+
+
+async def test_a_stop_while_an_island_is_relived_leaves_its_log_as_it_was(order, monkeypatch):
+    began, stop = order("lossy", budget={"births": 20}, **STEADY), asyncio.Event()
+    await voyage(began, InlineFleet(began))
+    before, steps = history(Run(began.path)), list(history_of(began.path, 0))
+
+    def interrupted_by(path: Path, island: int) -> Iterator[Any]:
+        for turn, past in enumerate(history_of(path, island)):
+            if turn > 5 and past[0] == "told":  # there is room for another birth now
+                stop.set()
+            yield past
+
+    monkeypatch.setattr(cluster.archipelago, "TURN", 1)
+    monkeypatch.setattr(cluster.archipelago, "history_of", interrupted_by)
+    further = reopen(began.path, budget=BudgetSettings(births=30))
+    with pytest.raises(Interrupted):
+        await voyage(further, InlineFleet(further), stop)
+    assert list(history_of(began.path, 0)) == steps
+    monkeypatch.setattr(cluster.archipelago, "history_of", history_of)
+    ended = history(await voyage(further, InlineFleet(further)))
+    assert len(ended) == 30
+    assert set(before) <= set(ended)

@@ -116,6 +116,16 @@ async def test_evidence_under_way_is_gathered_after_a_death(tmp_path: Path, reco
     assert tuple(read_individuals(tmp_path)) == life.state.living
 
 
+async def test_a_cap_on_births_leaves_evidence_alone(tmp_path: Path) -> None:
+    capped, world = replace(SOIL, births=len(SEEDS)), ToyWorld(tmp_path, delays=np.random.default_rng(3))
+    life = await asyncio.wait_for(live(capped, begin(capped), world), 20)
+    assert all(one.evaluation.count == 6 for one in life.state.living)
+    fewer = replace(SOIL, births=2)
+    short = await asyncio.wait_for(live(fewer, begin(fewer), world), 20)
+    assert short.asked == len(short.state.living) == 2
+    world.journal.close()
+
+
 async def test_evidence_brings_no_migration(tmp_path: Path) -> None:
     times: list[int] = []
 

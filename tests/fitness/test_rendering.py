@@ -51,6 +51,14 @@ def test_worked_examples_are_shown_as_the_row_is(layout, expected):
     assert body(SORT, layout) == expected
 
 
+def test_a_row_is_never_shown_its_own_answer():
+    prompt = with_demos(Prompt.of("Sort."), [Demo("Late again!", "complaint", row=7), Demo("Lovely.", "praise", row=8)])
+    ((_, other),) = messages(Frame(), prompt, ROW, row=9)
+    ((_, own),) = messages(Frame(), prompt, ROW, row=7)
+    assert "complaint" in other
+    assert own == "Sort.\n\nLovely.\npraise\n\nLate again!\n"
+
+
 def test_parts_and_rows_are_never_templates():
     sly = with_demos(Prompt.of("Say {input} or {examples}."), [Demo("{prompt}", "{input}")])
     ((_, text),) = messages(Frame(), sly, {"input": "{prompt} {examples}"})

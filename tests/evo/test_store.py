@@ -1,0 +1,103 @@
+"""A run opened for writing again: its answers are known, and nothing is written that is there already."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from bank import answer, receipt
+
+from evo.cache import AnswerCache
+from evo.config import parse
+from evo.folder import RunFolder
+from evo.schema import call_row
+from evo.store import RunStore
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    settings = parse({"task": {"data": "x"}, "model": "m", "storage": str(tmp_path / "runs")})
+    return RunFolder.create(settings, base=tmp_path, title="t", fingerprint="f").path
+
+
+@pytest.fixture
+def written(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Keys that were put into a cache."""
+    keys: list[str] = []
+    real = AnswerCache.put
+
+    def put(self, answers):
+        answers = list(answers)
+        keys.extend(key for key, _ in answers)
+        real(self, answers)
+
+    monkeypatch.setattr(AnswerCache, "put", put)
+    return keys
+
+
+@pytest.fixture
+def open_store(path: Path) -> Iterator[Callable[[], RunStore]]:
+    stores: list[RunStore] = []
+
+    def open_it() -> RunStore:
+        stores.append(RunStore(path))
+        return stores[-1]
+
+    yield open_it
+    for store in stores:
+        if not store.journal._stop_sync.is_set():
+            store.close()
+
+
+def pay(store: RunStore, *keys: str, remember: bool = True) -> None:
+    """Log calls as the ledger does; without ``remember`` as if killed before the cache had them."""
+    store.journal.append({"calls": [call_row(receipt(key, answer(key))) for key in keys]})
+    if remember:
+        store.cache.put((key, answer(key)) for key in keys)
+
+
+def test_a_run_closed_well_finds_its_answers_without_writing_them_again(open_store, written):
+    first = open_store()
+    pay(first, "a", "b", "a")
+    first.journal.append({"calls": [call_row(receipt("c", None, error="busy"))]})
+    first.close()
+    written.clear()
+    again = open_store()
+    assert written == []
+    assert [again.cache.get(key) for key in "abc"] == [(answer("a"), True), (answer("b"), True), None]
+    assert again.spent.calls == 4
+
+
+def test_a_killed_run_writes_only_the_answers_that_are_missing(open_store, written):
+    first = open_store()
+    pay(first, "a", "b")
+    pay(first, "c", "d", remember=False)
+    first.close()
+    written.clear()
+    again = open_store()
+    assert written == ["c", "d"]
+    assert all(again.cache.get(key) == (answer(key), True) for key in "abcd")
+
+
+@pytest.mark.parametrize("lost", [["x"], ["x", "y", "z"]], ids=len)
+def test_what_the_log_has_lost_is_no_use_of_this_run(open_store, lost):
+    first = open_store()
+    pay(first, "a")
+    pay(first, "b", remember=False)
+    first.cache.put((key, answer(key)) for key in lost)
+    first.close()
+    again = open_store()
+    assert all(again.cache.get(key) == (answer(key), True) for key in "ab")
+    assert all(again.cache.get(key) == (answer(key), False) for key in lost)
+
+
+def test_a_deleted_cache_is_filled_from_the_log(open_store, path, written):
+    first = open_store()
+    pay(first, "a", "b")
+    first.close()
+    for file in path.parent.glob("answers.sqlite*"):
+        file.unlink()
+    written.clear()
+    assert open_store().cache.get("a") == (answer("a"), True)
+    assert written == ["a", "b"]
