@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 import cluster.archipelago
@@ -409,6 +410,27 @@ def test_rows_in_memory_are_kept_for_a_resume_whatever_they_hold(settings):
     content["task"]["data"]["dev"][2]["input"] += " \ud800 \x00 \N{SNOWMAN}"
     run = go(content)
     check_books(resume(run, budget={"calls": 90}), 90)
+
+
+class PolarsFrame(list):
+    """Rows that only ``to_dicts`` gives, as in a frame of polars."""
+
+    __module__ = "polars.dataframe"
+
+    def to_dicts(self) -> list[dict]:
+        return [row for (row,) in self]
+
+
+@pytest.mark.parametrize(
+    "form",
+    [iter, lambda given: PolarsFrame((row,) for row in given), pa.Table.from_pylist],
+    ids=["iterator", "polars", "arrow"],
+)
+def test_rows_in_memory_of_any_form_are_kept_for_a_resume(settings, form):
+    content = settings(budget={"calls": 60})
+    content["task"]["data"] = form(toy_rows(30))
+    run = go(content)
+    assert resume(run, budget={"calls": 61}).settings.budget.calls == 61
 
 
 OWN_OPERATOR = """
