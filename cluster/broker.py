@@ -271,7 +271,8 @@ class Broker:
         if budget.usd is not None and kept.usd is not None:
             kept = replace(kept, usd=min(kept.usd, KEPT_SHARE * budget.usd))
         if budget.seconds is not None and self.ledger.tally.task_calls:
-            pace = self.account.elapsed_s / self.ledger.tally.task_calls
+            # Both since this broker began: time of earlier attempts has no calls in the tally.
+            pace = (self.account.elapsed_s - self.store.elapsed_s) / self.ledger.tally.task_calls
             likely = max(self._final_calls * pace, KEPT_LEAST * budget.seconds, KEPT_LEAST_S)
             self.account.kept_s = min(likely, KEPT_SHARE * budget.seconds)
         self.account.kept = kept

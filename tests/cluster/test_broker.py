@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 import cluster.broker
+import evo.store
 from cluster.broker import Broker
 from evo.budget import Usage
 from evo.errors import BudgetExhausted, EvoError, Interrupted
@@ -182,6 +183,16 @@ async def test_at_most_a_quarter_is_kept(open_broker, calls, kept):
     broker = open_broker(budget={"calls": calls})
     await broker.keep_for_final(10_000)
     assert broker.account.kept.calls == kept
+
+
+async def test_what_a_resumed_run_keeps_for_the_test_is_judged_by_its_own_pace(open_broker, monkeypatch):
+    monkeypatch.setattr(evo.store, "elapsed_of", lambda path: (500.0, 1))
+    broker = open_broker(budget={"seconds": 1000})
+    await broker.keep_for_final(100)
+    await broker.admit(0, admission("k"))
+    await broker.settle(0, [receipt("k")])
+    await broker.record({}, IslandStatus(0))
+    assert broker.account.kept_s == cluster.broker.KEPT_LEAST * 1000, "500 s for a single call would keep a quarter"
 
 
 def migrant(number: int) -> Individual:
