@@ -29,6 +29,8 @@ class Tally:
     task_usd: float = 0.0
     task_calls: int = 0
     task_attempts: int = 0
+    task_recalled: int = 0
+    """Of the task calls, those that took no time: another run had the answer."""
 
 
 @dataclass(slots=True)
@@ -160,6 +162,8 @@ class CallLedger:
         self._cache.put([(admission.key, completion)])
         self.account.settle(Usage(), usage)
         self.tally.recalled += 1
+        self.tally.task_recalled += receipt.purpose == "task"
+        self._count_task(receipt)
         return completion
 
     def _priced(self, receipt: Receipt) -> Receipt:
@@ -202,8 +206,14 @@ class CallLedger:
     def _count(self, receipt: Receipt) -> None:
         self.tally.sent += receipt.attempts
         self.tally.failed += bool(receipt.attempts) and receipt.completion is None
-        self.tally.task_attempts += receipt.attempts * (receipt.purpose == "task")
-        if receipt.purpose == "task" and receipt.completion is not None:
+        self._count_task(receipt)
+
+    def _count_task(self, receipt: Receipt) -> None:
+        """Learn what a task call takes, of a recalled answer too: a new one of the same kind would take as much."""
+        if receipt.purpose != "task":
+            return
+        self.tally.task_attempts += receipt.attempts
+        if receipt.completion is not None:
             self.tally.task_calls += 1
             self.tally.task_tokens += receipt.completion.tokens
             self.tally.task_usd += receipt.completion.cost_usd or 0.0

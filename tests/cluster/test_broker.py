@@ -261,6 +261,24 @@ async def test_births_that_need_no_call_end_the_search(open_broker, monkeypatch)
         await broker.evaluate(0, 1, Prompt.of("p"), [1])
 
 
+async def test_an_answer_of_an_earlier_run_is_a_call_like_one_that_is_sent(open_broker, monkeypatch):
+    monkeypatch.setattr(cluster.broker, "BARREN", 2)
+    first = open_broker()
+    await first.admit(0, admission("k"))
+    await first.settle(0, [Receipt("k", "m", "task", 1, 0.0, Completion("yes", 30, 10, 0.5))])
+    await first.close()
+    broker = open_broker(budget={"tokens": 1000, "usd": 10.0, "seconds": 1000})
+    status, born = IslandStatus(island=0), {"individuals": [individual_row(migrant(1))]}
+    await broker.keep_for_final(2)
+    assert await broker.record(born, status)
+    assert await broker.admit(0, Admission("k", 50, 0.5, "m", "task", 1)) is not None
+    assert await broker.record(born, status), "a call was needed in between"
+    assert broker.account.kept == Usage(2, 2 * 40, 2 * 0.5), "the test's calls may have to be sent"
+    assert broker.account.kept_s == 0, "of the time they take nothing is known"
+    await broker.admit(0, Admission("k", 50, 0.5, "m", "task", 1))
+    assert not await broker.record(born, status), "its own answers again are none"
+
+
 async def test_only_the_latest_start_of_an_island_is_heard(open_broker):
     broker = open_broker(budget={"calls": 100})
     status = IslandStatus(island=0)
