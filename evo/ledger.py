@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from evo.budget import Account, Usage
-from evo.cache import AnswerCache
+from evo.cache import HELD_S, AnswerCache
 from evo.errors import BudgetExhausted, ConfigError, Interrupted, LlmError
 from evo.journal import Journal
 from evo.model import Completion
@@ -55,6 +55,7 @@ class CallLedger:
         self._settled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._stopped: Exception | None = None
         self._trial = Trial()
+        self._writing = False
         self.given_up: LlmError | None = None
         """Why a model is given up, when one is; whoever owns the ledger ends the run with it."""
 
@@ -120,7 +121,7 @@ class CallLedger:
         sent = [receipt for receipt in receipts if receipt.attempts]
         if sent:
             self._journal.append({"calls": [call_row(receipt) for receipt in sent]})
-        self._cache.put(answers)
+        self._remember(answers)
         for receipt in receipts:
             self._count(receipt)
             self.given_up = self._trial.settle(receipt) or self.given_up
@@ -159,12 +160,23 @@ class CallLedger:
             admission.key, admission.model, admission.purpose, admission.individual, time.time(), completion
         )
         self._journal.append({"calls": [call_row(receipt, recalled=True)]})
-        self._cache.put([(admission.key, completion)])
+        self._remember([(admission.key, completion)])
         self.account.settle(Usage(), usage)
         self.tally.recalled += 1
         self.tally.task_recalled += receipt.purpose == "task"
         self._count_task(receipt)
         return completion
+
+    def _remember(self, answers: Sequence[tuple[str, Completion]]) -> None:
+        """Put answers into the cache, which may hold them back, and see that it does so no longer than its bound."""
+        self._cache.put(answers)
+        if not self._writing:
+            self._writing = True
+            asyncio.get_running_loop().call_later(HELD_S, self._write)
+
+    def _write(self) -> None:
+        self._writing = False
+        self._cache.flush_late()
 
     def _priced(self, receipt: Receipt) -> Receipt:
         """Return the receipt, under a cap in USD at its bound where the cost was not said: what is logged is spent."""
