@@ -55,7 +55,7 @@ class Broker:
         self._offers: dict[int, tuple[Individual, ...]] = {}
         self._taken: dict[tuple[int, int], tuple[Individual, ...]] = {}
         self._starts: Counter[int] = Counter()
-        self._barren = 0
+        self._barren = self._needed = 0
         self._final_calls = 0
         self.store.journal.append({"events": [event_row(ROOT_ISLAND, "started")]})
 
@@ -92,7 +92,7 @@ class Broker:
             raise interrupted()
         self._islands[status.island] = status
         self.store.journal.append(rows)
-        self._barren += len(rows.get("individuals", ()))
+        self._count_barren(len(rows.get("individuals", ())))
         self._keep()
         return not self._search_is_over()
 
@@ -142,7 +142,6 @@ class Broker:
         """See `evo.ports.Ledger.settle`."""
         self._jobs.desk(worker).keys.difference_update(receipt.key for receipt in receipts)
         self.ledger.settle_all(receipts)
-        self._barren = 0
         if self.ledger.given_up is not None and self.failure is None:
             await self.stop(self.ledger.given_up)
 
@@ -254,6 +253,13 @@ class Broker:
             return "the time is over"
         return f"{BARREN} births in a row needed no model call: the search repeats itself" * (self._barren >= BARREN)
 
+    def _count_barren(self, births: int) -> None:
+        """Count births since the last call, sent or recalled: the course must not depend on what a cache holds."""
+        needed = self.ledger.tally.sent + self.ledger.tally.recalled
+        if needed > self._needed:
+            self._barren, self._needed = 0, needed
+        self._barren += births
+
     def _likely(self, calls: int) -> Usage:
         tally = self.ledger.tally
         seen = max(1, tally.task_calls)
@@ -270,8 +276,10 @@ class Broker:
             kept = replace(kept, tokens=min(kept.tokens, int(KEPT_SHARE * budget.tokens)))
         if budget.usd is not None and kept.usd is not None:
             kept = replace(kept, usd=min(kept.usd, KEPT_SHARE * budget.usd))
-        if budget.seconds is not None and self.ledger.tally.task_calls:
-            pace = self.account.elapsed_s / self.ledger.tally.task_calls
+        sent = self.ledger.tally.task_calls - self.ledger.tally.task_recalled
+        if budget.seconds is not None and sent:
+            # Both since this broker began: time of earlier attempts has no calls in the tally.
+            pace = (self.account.elapsed_s - self.store.elapsed_s) / sent
             likely = max(self._final_calls * pace, KEPT_LEAST * budget.seconds, KEPT_LEAST_S)
             self.account.kept_s = min(likely, KEPT_SHARE * budget.seconds)
         self.account.kept = kept

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from evo.errors import ConfigError
+
 _OURS = ("operators", "fitness", "cluster")
 
 
@@ -15,6 +17,15 @@ def refuse_strangers() -> None:
     message = stranger()
     if message:
         raise ImportError(message)
+
+
+def look_beside(folder: Path) -> None:
+    """Let user modules be found where the configuration lies. Raises ConfigError when one has a name of ours."""
+    place = str(folder.resolve())
+    if message := stranger([place]):
+        raise ConfigError(message)
+    if sys.path[:1] != [place]:
+        sys.path.insert(0, place)
 
 
 def stranger(first: Sequence[str] = ()) -> str:

@@ -26,7 +26,7 @@ CREATE TABLE IF NOT EXISTS uses (run TEXT, key TEXT, PRIMARY KEY (run, key)) WIT
 
 _FIELDS = tuple(field.name for field in fields(Completion))
 HELD, HELD_S = 2000, 1.0
-"""Most answers that are held back before they are written, and for how long where more keep coming."""
+"""Most answers that are held back before they are written, and for how long."""
 PAGES_KIB = 16_000
 """Memory for pages of the file: keys are random, so nearly every look-up is on another page."""
 OPEN_TRIES, OPEN_WAIT_S = 50, 0.1
@@ -98,6 +98,11 @@ class AnswerCache:
             self._db.executemany("INSERT OR IGNORE INTO uses VALUES (?, ?)", ((self._run, key) for key, _ in rows))
         self._held, self._flushed = {}, time.monotonic()
 
+    def flush_late(self) -> None:
+        """Write what is held back, for a timer; where that fails it stays, and the next `put` says why."""
+        with contextlib.suppress(sqlite3.Error):
+            self.flush()
+
     def count_uses(self) -> int:
         """Return how many answers this run has used."""
         self.flush()
@@ -120,8 +125,8 @@ class AnswerCache:
 
     def close(self) -> None:
         """Close the file. What it can no longer take is in the log."""
-        with contextlib.suppress(sqlite3.Error):
-            self.flush()
+        self.flush_late()
+        self._held = {}
         self._db.close()
 
     @contextlib.contextmanager

@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-
+from evo._guard import look_beside
 from evo.commission import Commission, check, commission, load_task
 from evo.errors import ConfigError, EvoError
 from evo.folder import RunFolder
 from evo.plugins import resolve
+from evo.records import records
 from evo.settings import BudgetSettings, RunSettings
 from evo.status import Snapshot
 from evo.store import spent_of
@@ -82,6 +82,8 @@ def prepare(settings: RunSettings, *, base: Path, title: str) -> Commission:
     """Load the task, check everything that costs no call, and make the run's folder. Raises ConfigError."""
     settings = _with_default_budget(settings)
     _refuse_endless(settings)
+    look_beside(base)
+    settings = _with_lists(settings)
     task = load_task(settings, base)
     check(settings, task)
     folder = RunFolder.create(settings, base=base, title=title, fingerprint=task.fingerprint)
@@ -98,6 +100,7 @@ def reopen(path: Path | str, *, budget: BudgetSettings | None = None) -> Commiss
     folder = RunFolder.open(path)
     settings, manifest = folder.settings, folder.manifest
     base = Path(manifest["base"])
+    look_beside(base)
     task = load_task(settings, base)
     if task.fingerprint != manifest["fingerprint"]:
         raise ConfigError(
@@ -114,30 +117,33 @@ def reopen(path: Path | str, *, budget: BudgetSettings | None = None) -> Commiss
     return commission(folder.path, settings, base, task)
 
 
+def _with_lists(settings: RunSettings) -> RunSettings:
+    """Return settings whose rows in memory are lists: they are read twice, and an iterator can be read once."""
+    return _with_data(settings, {split: records(rows) for split, rows in _in_memory(settings).items()})
+
+
 def _keep_rows(settings: RunSettings, folder: RunFolder) -> RunSettings:
     """Put rows given in memory into the run's folder, so that it can be resumed."""
-    data, files = settings.task.data, {}
-    for split in ("train", "dev", "test", "all"):
-        rows = getattr(data, split)
-        if rows is not None and not isinstance(rows, str | Path):
-            files[split] = str((folder.path / f"data-{split}.jsonl").resolve())
-            lines = (json.dumps(row, default=str) for row in _records(rows))
-            Path(files[split]).write_text("\n".join(lines) + "\n", encoding="utf-8")
+    files = {}
+    for split, rows in _in_memory(settings).items():
+        files[split] = str((folder.path / f"data-{split}.jsonl").resolve())
+        lines = (json.dumps(row, default=str) for row in rows)
+        Path(files[split]).write_text("\n".join(lines) + "\n", encoding="utf-8")
     if not files:
         return settings
-    kept = settings.model_copy(
-        update={"task": settings.task.model_copy(update={"data": data.model_copy(update=files)})}
-    )
+    kept = _with_data(settings, files)
     folder.change(kept)
     return kept
 
 
-def _records(rows: Any) -> Iterable[Any]:
-    if isinstance(rows, Sequence):
-        return rows
-    # pyarrow tables and pandas frames each have their own word for a list of dicts
-    found: Iterable[Any] = rows.to_pylist() if isinstance(rows, pa.Table) else rows.to_dict("records")
-    return found
+def _in_memory(settings: RunSettings) -> dict[str, Any]:
+    sources = {split: getattr(settings.task.data, split) for split in ("train", "dev", "test", "all")}
+    return {split: rows for split, rows in sources.items() if rows is not None and not isinstance(rows, str | Path)}
+
+
+def _with_data(settings: RunSettings, sources: Mapping[str, Any]) -> RunSettings:
+    data = settings.task.data.model_copy(update=sources)
+    return settings.model_copy(update={"task": settings.task.model_copy(update={"data": data})})
 
 
 def _refuse_endless(settings: RunSettings) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from evo.budget import Account, Usage
-from evo.cache import AnswerCache
+from evo.cache import HELD_S, AnswerCache
 from evo.errors import BudgetExhausted, ConfigError, Interrupted, LlmError
 from evo.journal import Journal
 from evo.model import Completion
@@ -29,6 +29,8 @@ class Tally:
     task_usd: float = 0.0
     task_calls: int = 0
     task_attempts: int = 0
+    task_recalled: int = 0
+    """Of the task calls, those that took no time: another run had the answer."""
 
 
 @dataclass(slots=True)
@@ -53,6 +55,7 @@ class CallLedger:
         self._settled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._stopped: Exception | None = None
         self._trial = Trial()
+        self._writing = False
         self.given_up: LlmError | None = None
         """Why a model is given up, when one is; whoever owns the ledger ends the run with it."""
 
@@ -118,7 +121,7 @@ class CallLedger:
         sent = [receipt for receipt in receipts if receipt.attempts]
         if sent:
             self._journal.append({"calls": [call_row(receipt) for receipt in sent]})
-        self._cache.put(answers)
+        self._remember(answers)
         for receipt in receipts:
             self._count(receipt)
             self.given_up = self._trial.settle(receipt) or self.given_up
@@ -157,10 +160,23 @@ class CallLedger:
             admission.key, admission.model, admission.purpose, admission.individual, time.time(), completion
         )
         self._journal.append({"calls": [call_row(receipt, recalled=True)]})
-        self._cache.put([(admission.key, completion)])
+        self._remember([(admission.key, completion)])
         self.account.settle(Usage(), usage)
         self.tally.recalled += 1
+        self.tally.task_recalled += receipt.purpose == "task"
+        self._count_task(receipt)
         return completion
+
+    def _remember(self, answers: Sequence[tuple[str, Completion]]) -> None:
+        """Put answers into the cache, which may hold them back, and see that it does so no longer than its bound."""
+        self._cache.put(answers)
+        if not self._writing:
+            self._writing = True
+            asyncio.get_running_loop().call_later(HELD_S, self._write)
+
+    def _write(self) -> None:
+        self._writing = False
+        self._cache.flush_late()
 
     def _priced(self, receipt: Receipt) -> Receipt:
         """Return the receipt, under a cap in USD at its bound where the cost was not said: what is logged is spent."""
@@ -202,8 +218,14 @@ class CallLedger:
     def _count(self, receipt: Receipt) -> None:
         self.tally.sent += receipt.attempts
         self.tally.failed += bool(receipt.attempts) and receipt.completion is None
-        self.tally.task_attempts += receipt.attempts * (receipt.purpose == "task")
-        if receipt.purpose == "task" and receipt.completion is not None:
+        self._count_task(receipt)
+
+    def _count_task(self, receipt: Receipt) -> None:
+        """Learn what a task call takes, of a recalled answer too: a new one of the same kind would take as much."""
+        if receipt.purpose != "task":
+            return
+        self.tally.task_attempts += receipt.attempts
+        if receipt.completion is not None:
             self.tally.task_calls += 1
             self.tally.task_tokens += receipt.completion.tokens
             self.tally.task_usd += receipt.completion.cost_usd or 0.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -15,6 +16,8 @@ from evo.journal import Journal, read_pieces, read_table
 from evo.replay import completion_of
 
 _ANSWERS = ["key", "text", "prompt_tokens", "output_tokens", "cost_usd", "latency_s", "logprobs", "lengths"]
+US = 1_000_000
+"""Microseconds of a second: what the log's times count."""
 
 
 class RunStore:
@@ -68,10 +71,18 @@ def spent_of(path: Path) -> Usage:
 
 
 def elapsed_of(path: Path) -> tuple[float, int]:
-    """Return the seconds earlier attempts at a run took, and how many there were."""
+    """Return the seconds earlier attempts at a run took, and how many there were.
+
+    An attempt that was killed left no last event; its last call says how long it went on at least.
+    """
     events = read_table(path, "events", ["attempt", "at"])
     if not events.num_rows:
         return 0.0, 0
-    spans = events.group_by("attempt").aggregate([("at", "min"), ("at", "max")])
-    seconds = sum((row["at_max"] - row["at_min"]).total_seconds() for row in spans.to_pylist())
-    return seconds, spans.num_rows
+    spans = events.group_by("attempt").aggregate([("at", "min"), ("at", "max")]).sort_by("at_min")
+    began, ended = (spans[name].cast(pa.int64()).to_numpy().copy() for name in ("at_min", "at_max"))
+    calls = read_table(path, "calls", ["started_at", "latency_s", "recalled"])
+    sent = calls["started_at"].cast(pa.int64()).to_numpy()
+    took_s = pc.if_else(calls["recalled"], 0.0, pc.fill_null(calls["latency_s"], 0.0)).to_numpy()
+    attempt = np.maximum(np.searchsorted(began, sent, side="right") - 1, 0)
+    np.maximum.at(ended, attempt, sent + (took_s * US).astype(np.int64))
+    return float((ended - began).sum() / US), spans.num_rows

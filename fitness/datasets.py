@@ -10,12 +10,13 @@ import difflib
 import itertools
 import json
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from evo.errors import ConfigError
+from evo.records import records
 
 Read = Iterator[tuple[int, dict[str, Any] | str]]
 """Line or row number from 1, with the row or, as text, the reason it is unusable."""
@@ -204,19 +205,7 @@ def _read_parquet(path: Path) -> Read:
 
 
 def _from_memory(source: Any) -> Read:
-    libraries = {parent.__module__.partition(".")[0] for parent in type(source).__mro__}
-    if "pandas" in libraries:
-        source = source.to_dict(orient="records")
-    elif "polars" in libraries:
-        source = source.to_dicts()
-    elif "pyarrow" in libraries:
-        source = source.to_pylist()
-    if isinstance(source, Mapping) or not isinstance(source, Iterable):
-        raise ConfigError(
-            f"expected a path, a list of dicts, a DataFrame or a pyarrow Table, got {type(source).__name__}; "
-            "pass one of those"
-        )
-    return ((place, _plain(row)) for place, row in enumerate(source, 1))
+    return ((place, _plain(row)) for place, row in enumerate(records(source), 1))
 
 
 def _plain(row: Any) -> dict[str, Any] | str:

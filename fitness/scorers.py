@@ -23,6 +23,7 @@ from evo.plugins import build, resolve, unknown
 from evo.ports import Scorer
 from evo.settings import NamedSettings
 from fitness.reading import has_words, label_in, number_in, tidy
+from fitness.target_likelihood import highest
 
 By = Literal["auto", "likelihood", "text"]
 Normalise = Literal["none", "length", "prior"]
@@ -84,7 +85,7 @@ class Choice:
         return self.by != "text"
 
     async def __call__(self, completion: Completion, example: Example) -> Score:
-        """Return 1 or 0. Raises ValueError without choices, or when likelihoods and choices do not match."""
+        """Return 1 or 0. Raises ValueError without choices, or when likelihoods do not match them or are no numbers."""
         if not example.choices:
             raise ValueError(f"example {example.number} has no choices; set task.choices")
         if completion.logprobs:
@@ -262,11 +263,9 @@ def _verdict(verdict: Any) -> Score:
 
 
 def _likeliest(values: tuple[float, ...], choices: tuple[str, ...]) -> str | None:
-    """Return the choice with the highest value; None where a tie, an infinity or a NaN leaves it open."""
-    best = max(values)
-    if not math.isfinite(best) or any(map(math.isnan, values)) or values.count(best) > 1:
-        return None
-    return choices[values.index(best)]
+    """Return the choice with the highest value; None where a tie leaves it open. Raises ValueError for no numbers."""
+    best = highest(values)
+    return None if values.count(best) > 1 else choices[values.index(best)]
 
 
 def _compared(same: bool, answer: str, example: Example) -> Score:

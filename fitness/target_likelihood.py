@@ -7,6 +7,7 @@ in [0, 1]. It moves where accuracy does not yet. Only models that give log-likel
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal, get_args
 
@@ -47,10 +48,28 @@ class Likelihood:
             )
         if self.unit == "share" and not example.choices:
             raise ValueError(f"example {example.number} has no choices to have a share among; use unit: token")
+        _refuse_numbers_that_are_none(values)
         place = choices.index(example.target)
         value = _share(values, place) if self.unit == "share" else _per_token(values[place], lengths[place])
         answer = choices[values.index(max(values))] if example.choices else ""
         return Score(value, answer, f"expected {example.target[:200]!r}, whose likelihood is {value:.3f}")
+
+
+def highest(logprobs: Sequence[float]) -> float:
+    """Return the highest of log-likelihoods that choices are compared by.
+
+    Raises ValueError where they are NaN or infinity, or all impossible: such a row is missing, not a miss.
+    """
+    _refuse_numbers_that_are_none(logprobs)
+    most = max(logprobs)
+    if most == -math.inf:
+        raise ValueError("expected a choice with a likelihood above 0, got none; the model's adapter is at fault")
+    return most
+
+
+def _refuse_numbers_that_are_none(logprobs: Sequence[float]) -> None:
+    if wrong := [value for value in logprobs if math.isnan(value) or value == math.inf]:
+        raise ValueError(f"expected log-likelihoods, got {wrong[0]}; the model's adapter or its file is at fault")
 
 
 def _per_token(logprob: float, tokens: int) -> float:
@@ -58,6 +77,6 @@ def _per_token(logprob: float, tokens: int) -> float:
 
 
 def _share(logprobs: tuple[float, ...], place: int) -> float:
-    most = max(logprobs)
+    most = highest(logprobs)
     weights = [math.exp(value - most) for value in logprobs]
     return weights[place] / math.fsum(weights)

@@ -13,7 +13,6 @@ from typing import Any
 
 from rich.console import Console
 
-from evo._guard import stranger
 from evo.cli.catalog import fetch_local_models
 from evo.cli.display import display
 from evo.cli.report import print_report
@@ -34,7 +33,6 @@ def run(options: Namespace) -> int:
     _confirm(settings, options)
     file = Path(options.config)
     fetch_local_models(settings, Console(stderr=True))
-    _look_beside(file.parent)
     return _sail(prepare(settings, base=file.parent, title=file.stem), options)
 
 
@@ -46,16 +44,7 @@ def resume(options: Namespace) -> int:
         raise ConfigError(f"a resumed run keeps its settings; only budget.* can change, got {', '.join(wrong)}")
     budget = parse(folder.manifest["settings"], options.set).budget if options.set else None
     fetch_local_models(folder.settings, Console(stderr=True))
-    _look_beside(Path(folder.manifest["base"]))
     return _sail(reopen(folder.path, budget=budget), options)
-
-
-def _look_beside(folder: Path) -> None:
-    """Let user modules be found where the configuration lies. Raises ConfigError when one has a name of ours."""
-    place = str(folder.resolve())
-    if message := stranger([place]):
-        raise ConfigError(message)
-    sys.path.insert(0, place)
 
 
 def _sail(order: Commission, options: Namespace) -> int:

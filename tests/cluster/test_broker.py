@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 import cluster.broker
+import evo.store
 from cluster.broker import Broker
 from evo.budget import Usage
 from evo.errors import BudgetExhausted, EvoError, Interrupted
@@ -184,6 +185,16 @@ async def test_at_most_a_quarter_is_kept(open_broker, calls, kept):
     assert broker.account.kept.calls == kept
 
 
+async def test_what_a_resumed_run_keeps_for_the_test_is_judged_by_its_own_pace(open_broker, monkeypatch):
+    monkeypatch.setattr(evo.store, "elapsed_of", lambda path: (500.0, 1))
+    broker = open_broker(budget={"seconds": 1000})
+    await broker.keep_for_final(100)
+    await broker.admit(0, admission("k"))
+    await broker.settle(0, [receipt("k")])
+    await broker.record({}, IslandStatus(0))
+    assert broker.account.kept_s == cluster.broker.KEPT_LEAST * 1000, "500 s for a single call would keep a quarter"
+
+
 def migrant(number: int) -> Individual:
     return Individual(number, Prompt.of(f"p{number}"), "seed", evaluation=Evaluation((Outcome(0, 1.0),)))
 
@@ -248,6 +259,24 @@ async def test_births_that_need_no_call_end_the_search(open_broker, monkeypatch)
     assert not await broker.record({"individuals": [individual_row(migrant(5))]}, status)
     with pytest.raises(BudgetExhausted, match="repeats itself"):
         await broker.evaluate(0, 1, Prompt.of("p"), [1])
+
+
+async def test_an_answer_of_an_earlier_run_is_a_call_like_one_that_is_sent(open_broker, monkeypatch):
+    monkeypatch.setattr(cluster.broker, "BARREN", 2)
+    first = open_broker()
+    await first.admit(0, admission("k"))
+    await first.settle(0, [Receipt("k", "m", "task", 1, 0.0, Completion("yes", 30, 10, 0.5))])
+    await first.close()
+    broker = open_broker(budget={"tokens": 1000, "usd": 10.0, "seconds": 1000})
+    status, born = IslandStatus(island=0), {"individuals": [individual_row(migrant(1))]}
+    await broker.keep_for_final(2)
+    assert await broker.record(born, status)
+    assert await broker.admit(0, Admission("k", 50, 0.5, "m", "task", 1)) is not None
+    assert await broker.record(born, status), "a call was needed in between"
+    assert broker.account.kept == Usage(2, 2 * 40, 2 * 0.5), "the test's calls may have to be sent"
+    assert broker.account.kept_s == 0, "of the time they take nothing is known"
+    await broker.admit(0, Admission("k", 50, 0.5, "m", "task", 1))
+    assert not await broker.record(born, status), "its own answers again are none"
 
 
 async def test_only_the_latest_start_of_an_island_is_heard(open_broker):

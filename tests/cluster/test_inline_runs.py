@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import errno
 import gc
+import json
 import logging
 import math
+import sys
 import time
 from collections import Counter
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 import cluster.archipelago
@@ -407,6 +410,46 @@ def test_rows_in_memory_are_kept_for_a_resume_whatever_they_hold(settings):
     content["task"]["data"]["dev"][2]["input"] += " \ud800 \x00 \N{SNOWMAN}"
     run = go(content)
     check_books(resume(run, budget={"calls": 90}), 90)
+
+
+class PolarsFrame(list):
+    """Rows that only ``to_dicts`` gives, as in a frame of polars."""
+
+    __module__ = "polars.dataframe"
+
+    def to_dicts(self) -> list[dict]:
+        return [row for (row,) in self]
+
+
+@pytest.mark.parametrize(
+    "form",
+    [iter, lambda given: PolarsFrame((row,) for row in given), pa.Table.from_pylist],
+    ids=["iterator", "polars", "arrow"],
+)
+def test_rows_in_memory_of_any_form_are_kept_for_a_resume(settings, form):
+    content = settings(budget={"calls": 60})
+    content["task"]["data"] = form(toy_rows(30))
+    run = go(content)
+    assert resume(run, budget={"calls": 61}).settings.budget.calls == 61
+
+
+OWN_OPERATOR = """
+class Shout:
+    name = "shout"
+    async def __call__(self, parents, llm, rng):
+        return parents[0].prompt.with_text(parents[0].prompt.text + "!")
+"""
+
+
+def test_a_module_beside_the_configuration_is_found_at_the_start_and_at_a_resume(settings, tmp_path, monkeypatch):
+    (tmp_path / "shouting_beside.py").write_text(OWN_OPERATOR)
+    method = {"name": "steady-state", "operators": {"shouting_beside:Shout": 1.0}}
+    (tmp_path / "run.yaml").write_text(json.dumps(settings(method=method, budget={"calls": 60})))
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    run = evolve(tmp_path / "run.yaml")
+    monkeypatch.setattr(sys, "path", [path for path in sys.path if path != str(tmp_path)])
+    monkeypatch.delitem(sys.modules, "shouting_beside")
+    assert "shout" in {row["operator"] for row in rows(resume(run, budget={"calls": 80}), "individuals")}
 
 
 def test_an_inline_run_joins_no_cluster(settings):

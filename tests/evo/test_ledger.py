@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from bank import admission, answer, bank, receipt
 
+import evo.ledger
 from evo.budget import Account, Usage
 from evo.errors import BudgetExhausted, ConfigError, EvoError, Interrupted
 from evo.model import Budget
@@ -179,6 +180,16 @@ async def test_answers_of_an_earlier_run_count_as_calls_and_cost_nothing(tmp_pat
         assert (second.ledger.tally.recalled, second.ledger.tally.shared) == (2, 1)
         with pytest.raises(BudgetExhausted, match="all 2 model calls"):
             await second.ledger.admit(admission("c", usd=0.0))
+
+
+async def test_the_last_answer_of_a_burst_reaches_other_runs_without_another_call(tmp_path, monkeypatch):
+    monkeypatch.setattr(evo.ledger, "HELD_S", 0.01)
+    with bank(tmp_path / "a", run="a") as first, bank(tmp_path / "b", run="b") as second:
+        await first.ledger.admit(admission("k"))
+        await first.ledger.settle(receipt("k", answer()))
+        assert second.cache.get("k") is None
+        await asyncio.sleep(0.05)
+        assert second.cache.get("k") == (answer(), False)
 
 
 async def test_a_recalled_answer_waits_for_room_like_a_call_that_is_sent(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,9 @@ from bank import answer, receipt
 from evo.cache import AnswerCache
 from evo.config import parse
 from evo.folder import RunFolder
-from evo.schema import call_row
-from evo.store import RunStore
+from evo.journal import Journal
+from evo.schema import call_row, event_row
+from evo.store import RunStore, elapsed_of
 
 
 @pytest.fixture
@@ -55,6 +57,19 @@ def pay(store: RunStore, *keys: str, remember: bool = True) -> None:
     store.journal.append({"calls": [call_row(receipt(key, answer(key))) for key in keys]})
     if remember:
         store.cache.put((key, answer(key)) for key in keys)
+
+
+def test_time_after_the_last_event_of_a_killed_attempt_is_known_from_its_calls(path):
+    def call(at: float, latency_s: float, *, recalled: bool = False) -> dict[str, object]:
+        paid = receipt(f"{at}", replace(answer("yes"), latency_s=latency_s), started_at=at)
+        return call_row(paid, recalled=recalled)
+
+    for number, began in enumerate((1000.0, 5000.0)):
+        journal = Journal(path, attempt=number)
+        journal.append({"events": [{**event_row(0, "started"), "at": int(began * 1e6)}]})
+        journal.append({"calls": [call(began + 90, 10.0), call(began + 99, 500.0, recalled=True)]})
+        journal.close()
+    assert elapsed_of(path) == (pytest.approx(200.0), 2)
 
 
 def test_a_run_closed_well_finds_its_answers_without_writing_them_again(open_store, written):

@@ -1,4 +1,5 @@
 import asyncio
+import math
 import sys
 import threading
 import time
@@ -198,9 +199,15 @@ def test_length_normalisation_counts_by_token():
     assert score(Choice(normalise="length"), "", "short", choices, **options).value == 0
 
 
-@pytest.mark.parametrize("logprobs", [(-1.0, -1.0), (float("nan"), -1.0), (float("-inf"), float("-inf"))])
-def test_no_likeliest_choice_is_unparsed(logprobs):
-    assert score(Choice(), "", "a", ("a", "b"), logprobs=logprobs).parsed is False
+def test_no_likeliest_choice_is_unparsed():
+    assert score(Choice(), "", "a", ("a", "b"), logprobs=(-1.0, -1.0)).parsed is False
+
+
+@pytest.mark.parametrize("logprobs", [(math.nan, -1.0), (-1.0, math.inf), (-math.inf, -math.inf)])
+def test_likelihoods_that_are_no_numbers_are_a_failure_and_no_miss(logprobs):
+    with pytest.raises(ValueError, match="is at fault"):
+        score(Choice(), "", "a", ("a", "b"), logprobs=logprobs)
+    assert score(Choice(), "", "a", ("a", "b"), logprobs=(-math.inf, -1.0)).parsed
 
 
 @pytest.mark.parametrize("options", [{"logprobs": (-1.0,)}, {"logprobs": (-1.0, -2.0), "lengths": ()}])

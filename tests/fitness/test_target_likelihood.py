@@ -52,6 +52,19 @@ async def test_values_beyond_floating_point_stay_in_range() -> None:
     )
 
 
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+async def test_a_likelihood_that_is_no_number_is_a_failure_and_no_score(value: float) -> None:
+    with pytest.raises(ValueError, match="expected log-likelihoods, got"):
+        await Likelihood()(told((value,), (1,)), FREE)
+    with pytest.raises(ValueError, match="expected log-likelihoods, got"):
+        await Likelihood(unit="share")(told((value, -1.0), (1, 1)), CHOSEN)
+
+
+async def test_where_every_choice_is_impossible_none_has_a_share() -> None:
+    with pytest.raises(ValueError, match="a likelihood above 0"):
+        await Likelihood(unit="share")(told((-math.inf, -math.inf), (1, 1)), CHOSEN)
+
+
 @pytest.mark.parametrize("completion", [Completion("yes", 1, 1), told((-1.0,), (1,)), told((-1.0, -1.0), (1,))])
 async def test_likelihoods_that_do_not_match_are_a_failure_and_no_score(completion: Completion) -> None:
     with pytest.raises(ValueError, match="adapter is at fault"):
