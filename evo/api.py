@@ -8,7 +8,8 @@ from typing import Any
 
 from evo.config import load, parse
 from evo.engine import Engine, prepare, reopen
-from evo.errors import ConfigError, Interrupted
+from evo.errors import Interrupted
+from evo.folder import RunFolder
 from evo.model import Budget
 from evo.run import Run
 from evo.settings import BudgetSettings, RunSettings
@@ -58,13 +59,17 @@ def resume(
 ) -> Run:
     """Go on with an interrupted run, or with a finished one under a larger budget, and return it when it ends.
 
+    Args:
+        run: The run, its folder, or a storage folder, which stands for its latest run.
+        budget: Caps to change; the others stay. In a mapping, None takes a cap away.
+        address: A Ray cluster to join.
+
     Raises:
-        ConfigError: there is no such run, or its data have changed.
+        ConfigError: there is no such run, its data have changed, or the budget cannot be used.
         EvoError: another process is writing it, or it failed.
     """
-    path = run.path if isinstance(run, Run) else Path(run)
-    caps = None if budget is None else BudgetSettings(**_caps(budget))
-    order = reopen(path, budget=caps)
+    folder = RunFolder.open(run.path if isinstance(run, Run) else run)
+    order = reopen(folder.path, budget=None if budget is None else _changed(folder, _caps(budget)))
     return _finish(Engine(order, address=address, watch=_silent), order.path)
 
 
@@ -89,12 +94,17 @@ def _finish(engine: Engine, path: Path) -> Run:
     return Run(path)
 
 
+def _changed(folder: RunFolder, caps: Mapping[str, Any]) -> BudgetSettings:
+    """Return a run's recorded budget with some caps changed. Raises ConfigError."""
+    recorded = folder.manifest["settings"]
+    return parse({**recorded, "budget": {**recorded["budget"], **caps}}).budget
+
+
 def _caps(budget: Budget | Mapping[str, Any]) -> dict[str, Any]:
-    caps = dict(budget) if isinstance(budget, Mapping) else {n: getattr(budget, n) for n in Budget.__slots__}
-    unknown = set(caps) - set(BudgetSettings.model_fields)
-    if unknown:
-        raise ConfigError(f"unknown budget {sorted(unknown)}; expected {', '.join(BudgetSettings.model_fields)}")
-    return caps
+    """Return the caps that are given; a `Budget` does not tell one that is left out from None."""
+    if isinstance(budget, Mapping):
+        return dict(budget)
+    return {name: cap for name in Budget.__slots__ if (cap := getattr(budget, name)) is not None}
 
 
 def _silent(_: Snapshot) -> None:

@@ -14,7 +14,7 @@ from evo.errors import ConfigError
 from evo.settings import ModelSettings, NamedSettings, RunSettings
 from evo.yaml_file import line_of, read_yaml, reason_of
 
-SECRET = ("api_key_env",)
+SECRET = ("api_key_env", "api_base")
 """Where a key is put by mistake: what stands there is never shown."""
 
 

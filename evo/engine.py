@@ -90,10 +90,10 @@ def prepare(settings: RunSettings, *, base: Path, title: str) -> Commission:
 
 
 def reopen(path: Path | str, *, budget: BudgetSettings | None = None) -> Commission:
-    """Return an existing run, ready to go on, with another budget if one is given.
+    """Return an existing run, ready to go on, with another budget if one is given: every cap it is to have.
 
     Raises:
-        ConfigError: there is no such run, its data have changed since, or a cap in USD cannot be kept.
+        ConfigError: there is no such run, its data have changed since, or its budget cannot be kept or never ends it.
     """
     folder = RunFolder.open(path)
     settings, manifest = folder.settings, folder.manifest
@@ -105,7 +105,8 @@ def reopen(path: Path | str, *, budget: BudgetSettings | None = None) -> Commiss
             "put the old data back, or start a new run"
         )
     if budget is not None:
-        settings = settings.model_copy(update={"budget": budget})
+        settings = _with_default_budget(settings.model_copy(update={"budget": budget}))
+        _refuse_endless(settings)
     _refuse_unknown_cost(settings, folder)
     if budget is not None:
         folder.change(settings)

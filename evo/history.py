@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from evo.journal import read_table, read_together
-from evo.model import Individual, Prompt
+from evo.model import MIGRATION, Individual, Prompt
 from evo.replay import Found, Seen, found_in, gather, individual_of, parents_in, texts_in, texts_of
-from evo.schema import MIGRATION, TABLES
+from evo.schema import TABLES
 
 ASKED, TOLD = "asked", "told"
 Past = tuple[str, int, Individual | Found | None]

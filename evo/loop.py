@@ -14,10 +14,9 @@ from dataclasses import replace
 
 from evo.errors import BudgetExhausted, Interrupted
 from evo.life import Ground, Life, S, World, ask, status_of, tell
-from evo.model import Evaluation, Individual, individual_number
+from evo.model import MIGRATION, Evaluation, Individual, individual_number
 from evo.ports import Evidence, Proposal
 from evo.schema import (
-    MIGRATION,
     describe,
     describe_evidence,
     edge_rows,

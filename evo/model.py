@@ -18,6 +18,7 @@ __all__ = [
     "EXAMPLES",
     "FAILED",
     "INSTRUCTION",
+    "MIGRATION",
     "NO_PROMPT",
     "OK",
     "STAGES",
@@ -160,6 +161,8 @@ def total_cost(costs: Iterable[float | None]) -> float | None:
 
 
 OK, FAILED, DROPPED = "ok", "failed", "dropped"
+MIGRATION = "migration"
+"""The operator of an immigrant: a copy of an individual of another island, with what was found about it there."""
 
 
 @dataclass(frozen=True, slots=True)

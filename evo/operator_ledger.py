@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from evo.gains import NOBODY, Births, Flags, Floats, Ints, Scores, compared_with, paired_gains
 from evo.journal import read_pieces
-from evo.schema import MIGRATION
+from evo.model import MIGRATION
 from evo.statistics import difference_interval
 from evo.verdict import SEED
 

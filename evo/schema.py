@@ -111,8 +111,6 @@ TABLES: dict[str, pa.Schema] = {
     ),
 }
 
-MIGRATION = "migration"
-"""The operator of copies of individuals from other islands."""
 ROOT_ISLAND = -1
 """The island of events that concern the whole run."""
 

@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from evo.model import EXAMPLES, INSTRUCTION, Budget, Prompt
+from evo.secrets import secret_in, secret_in_url
 
 PART = r"[a-z][a-z0-9-]{0,31}"
 """Names of parts that a user may give."""
@@ -18,7 +19,7 @@ PART = r"[a-z][a-z0-9-]{0,31}"
 class Settings(BaseModel):
     """Root of all settings: frozen, unknown keys refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=False, hide_input_in_errors=True)
 
 
 class NamedSettings(Settings):
@@ -46,6 +47,9 @@ class PriceSettings(Settings):
     output_usd_per_million: float = Field(ge=0)
 
 
+_KEY_PLACE = "put the key into an environment variable and name that: api_key_env: MY_KEY"
+
+
 class ModelSettings(Settings):
     """A model: a name alone, or with its endpoint and options."""
 
@@ -66,6 +70,20 @@ class ModelSettings(Settings):
     @classmethod
     def _from_name(cls, value: Any) -> Any:
         return {"name": value} if isinstance(value, str) else value
+
+    @field_validator("api_base")
+    @classmethod
+    def _no_secret_in_url(cls, value: str | None) -> str | None:
+        if found := secret_in_url(value or ""):
+            raise ValueError(f"expected a URL alone, got one with {found}; {_KEY_PLACE}")
+        return value
+
+    @field_validator("options")
+    @classmethod
+    def _no_secret_option(cls, value: Mapping[str, Any]) -> Mapping[str, Any]:
+        if found := secret_in(value):
+            raise ValueError(f"expected no secret, as options are recorded, got one in {found!r}; {_KEY_PLACE}")
+        return value
 
     @field_validator("api_key_env")
     @classmethod

@@ -161,11 +161,6 @@ def _errors() -> tuple[type[Exception], ...]:
 
 
 def _refuse_reserved(settings: ModelSettings) -> None:
-    if "api_key" in settings.options:
-        raise ConfigError(
-            f"model {settings.name}: expected no key in the options, as they are recorded; put it in an environment "
-            "variable and name that: api_key_env: MY_KEY"
-        )
     if taken := sorted(_OURS & set(settings.options)):
         raise ConfigError(f"model {settings.name}: options hold {taken[0]}, which is set elsewhere; remove it there")
 

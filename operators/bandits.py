@@ -1,9 +1,11 @@
 """Which of many candidates deserve the next rows: the best few are found with a fixed budget, for any method.
 
 An arm is a candidate, a pull one arm scored on one row. Every arm goes through one shared order of rows from its
-beginning, so that any two arms share all the rows of the one with fewer: differences are paired, which is worth more
-than the choice of the rule. Nothing here calls anything: ask a bandit for pulls, tell it their scores, until it asks
-for none; then `Contest.kept` says who is left. Means are means of scores, never ranks.
+beginning. Under ``Uniform``, rejects and halving the arms left have therefore been tried on the same rows whenever they
+are compared. Under the two UCB rules they have beginnings of different length: what is compared there is each arm's
+mean over its own beginning, which holds the shorter ones but is not cut down to them. A missing score is left out of
+its arm's mean alone. Means are of scores, never ranks. Nothing here calls anything: ask a bandit for pulls, tell it
+their scores, until it asks for none; then `Contest.kept` says who is left.
 
 Rules, from the theory: `Ucb` (Auer et al. 2002), `UcbE` and `SuccessiveRejects` (Audibert et al. 2010),
 `SuccessiveHalving` (Karnin et al. 2013), and `Uniform`; ProTeGi (Pryzant et al. 2023) compared them on prompts. None
@@ -251,13 +253,16 @@ def _check_batches(owner: str, c: float, samples: int, width: int) -> None:
 
 
 def _most_promising(contest: Contest, bonus: Sequence[float], samples: int, width: int) -> tuple[Pull, ...]:
-    """Return all arms' first pull, or the next of the ``width`` with the highest mean and bonus the budget allows."""
+    """Return all arms' first pull, or the next of the ``width`` with the highest mean and bonus the budget allows.
+
+    An arm whose pulls all gave no score comes last: it may be one that can never be scored.
+    """
     if not any(arm.tried for arm in contest.arms):
         return contest.pulls(contest.alive, min(samples, contest.budget // len(contest.arms)))
     if not contest.left or len(contest.alive) <= contest.keep:
         return ()
     known = contest.arms
-    promise = {a: known[a].mean + bonus[a] if known[a].scored else math.inf for a in contest.alive}
+    promise = {a: known[a].mean + bonus[a] if known[a].scored else -math.inf for a in contest.alive}
     unfinished = [arm for arm in contest.alive if known[arm].tried < len(contest.rows)]
     chosen = sorted(unfinished, key=lambda arm: (-promise[arm], arm))[: min(width, max(1, contest.left // samples))]
     return contest.pulls(chosen, min(samples, contest.left))

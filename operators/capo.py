@@ -5,7 +5,8 @@ examples alike; members and children race block by block until ``population`` ar
 The first population: seed prompts, each with 0 to ``upper_shots`` worked examples that hold the model's own words where
 it was right. Blocks keep their order, so that a member pays for no block twice.
 What differs from the paper and its code. Seeds also live as they are until the first race, so that a run has an honest
-baseline. What a mutation adds is answered by the child of the crossover, not by the mutated one. Its code never adds an
+baseline. What a mutation adds is answered by the child of the crossover, not by the mutated one; nothing is added
+where that call failed. Its code never adds an
 example, races on one block too many, and with shuffled blocks mixes up their scores: not here. Length counts
 characters, not tokens. Immigrants wait for the next race and are scored on its blocks.
 Operator calls: 2 a child, 1 where both parents have one instruction. Task calls, with S seeds, N members, C crossovers
@@ -27,12 +28,12 @@ from evo.ports import Evidence, Proposal
 from operators.arguments import at_least, between
 from operators.brood import Brood
 from operators.capo_operators import CapoCrossover, CapoMutation
-from operators.capo_state import CapoState, first_state, planned, receive
+from operators.capo_state import CapoState, Plan, first_state, planned, receive
 from operators.few_shot import Demonstrate
 from operators.initialisation import require_living
 from operators.race import Rule
 from operators.rewrites import MAX_TOKENS, TEMPERATURE
-from operators.rows import drawn_rows
+from operators.rows import drawn_rows, scores_of
 from operators.seeds import Seed
 from operators.selection import random_parents
 
@@ -104,6 +105,9 @@ class Capo:
         if state.race is not None:
             evidence, race = state.race.ask()
             return evidence, replace(state, race=race)
+        if unanswered := state.unanswered:  # all answers come before all mutations, in whatever order they are told
+            one, plan, row = next((each for each in unanswered if not each[1].asked), unanswered[0])
+            return (None, state) if plan.asked else (Evidence(one, (row,)), state.asking(plan))
         if self.finished(state) or (not state.rests and state.brood.place is None):
             return None, state
         if state.rests:
@@ -158,11 +162,12 @@ class Capo:
         if state.stage == "crossover":
             pair = random_parents(state.members, rng)
             plan = planned(number, pair, state, self.upper_shots, rng)
-            scored = () if plan.example is None else (plan.example.number,)
             operator = CapoCrossover(self.temperature, self.max_tokens, task)
-            return Proposal(operator, pair, ("base", "mate"), scored), replace(state, plans=(*state.plans, plan))
+            return Proposal(operator, pair, ("base", "mate"), ()), replace(state, plans=(*state.plans, plan))
         child = state.newborn[place]
         plan = next(plan for plan in state.plans if plan.number == child.number)
+        if plan.example is not None and plan.example.number not in scores_of(child):
+            plan = Plan(child.number)  # the call failed: what the child would have said is not known
         row = None if plan.example is None else plan.example.number
         mutation = CapoMutation(plan.change, row, self.temperature, self.max_tokens, task, plan.example)
         return Proposal(mutation, (child,), ("base",), block), state

@@ -76,7 +76,7 @@ class CapoCrossover:
         )
         text = between_tags(completion.text)
         lost = _slots(base.text) & _slots(mate.text) - _slots(text)
-        if lost:  # the child is born unscored, so that nobody else looks before the mutation
+        if lost:  # beyond the placeholders the task demands, those that both parents chose to have are kept
             raise OperatorError(f"expected {', '.join(sorted(lost))} in the merged prompt, got none; try again")
         return with_demos(base.with_text(text), demos)
 

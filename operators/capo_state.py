@@ -12,8 +12,10 @@ from evo.model import FAILED, OK, Brief, Example, Individual, Prompt, demos_of
 from operators.brood import Brood
 from operators.capo_operators import ShotChange
 from operators.few_shot import unused
+from operators.members import renewed
 from operators.race import Block, Race, Rule, blocks_of, length_of
 from operators.selection import best
+from operators.stages import rows_of
 
 Stage = Literal["seeds", "examples", "crossover", "mutation"]
 
@@ -26,6 +28,9 @@ class Plan:
     """Of the child."""
     change: ShotChange = "keep"
     example: Example | None = None
+    """What is to be added; the child answers it once it is born."""
+    asked: bool = False
+    """Whether the child's answer was asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +59,22 @@ class CapoState:
     step: int = 0
     """Steps completed, the first population not counted."""
     depth: int = 0
-    """Most blocks anyone has been scored on."""
+    """Most blocks anyone has been raced on."""
     seen: frozenset[int] = frozenset()
+
+    @property
+    def unanswered(self) -> tuple[tuple[Individual, Plan, int], ...]:
+        """Children of crossovers that have not answered the row their mutation will add, and that row."""
+        if self.stage != "mutation":
+            return ()
+        plans = {plan.number: plan for plan in self.plans}
+        planned = ((one, plans[one.number], plans[one.number].example) for one in self.newborn)
+        return tuple((one, plan, row.number) for one, plan, row in planned if row and row.number not in rows_of(one))
+
+    def asking(self, plan: Plan) -> CapoState:
+        """Return the state in which the answer of a plan's child is asked for."""
+        plans = tuple(replace(other, asked=True) if other is plan else other for other in self.plans)
+        return replace(self, plans=plans)
 
     @property
     def rests(self) -> bool:
@@ -110,6 +129,8 @@ def receive(state: CapoState, individual: Individual) -> CapoState:
         return _settled(replace(state, brood=state.brood.tell(individual)))
     if state.race is not None and any(one.number == number for one in state.race.candidates):
         return _settled(replace(state, race=state.race.tell(individual)))
+    if known and state.stage == "mutation" and any(one.number == number for one in state.newborn):
+        return replace(state, newborn=renewed(state.newborn, individual))
     if known or individual.status != OK or not individual.prompt.shown:
         return state
     arrivals = sorted((*state.immigrants, individual), key=lambda arrival: arrival.number)

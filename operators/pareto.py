@@ -133,7 +133,7 @@ class ReflectPareto:
         return (*newcomers, *state.members)[: self.population]
 
     def finished(self, state: Pool) -> bool:
-        """Never: an immigrant may always teach something new."""
+        """Never: an immigrant may bring something to learn. Without anything under way the island ends all the same."""
         del state
         return False
 

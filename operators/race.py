@@ -4,8 +4,10 @@ A candidate drops out when at least ``keep`` others are significantly better on 
 paired one-sided t-test of scores less a penalty for length. The race is over when ``keep`` are left or the blocks are
 used up; then the best ``keep`` by mean live. The test is looked at after every block and corrected for nothing, as in
 the paper: ``alpha`` is a setting of how hard the race is, not an error rate.
-What differs from the paper. Rows without a score (a failed call) are left out pair by pair. When the race is over, its
-leader is scored on further blocks until nobody has ever had more, or another leads: the last word is on equal evidence.
+What differs from the paper. Rows without a score (a failed call) are left out pair by pair. Two that tie on every row
+do not drop each other, however their lengths differ: there the penalty ranks alone. When the race is over, its leader
+is scored on further blocks until nobody was ever raced on more, or another leads: the last word is on equal evidence,
+but for what immigrants bring along from other islands.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from evo.model import EXAMPLES, Individual, demos_of
+from evo.model import EXAMPLES, MIGRATION, Individual, demos_of
 from evo.ports import Evidence
 from operators.members import renewed
 from operators.t_test import p_above
@@ -45,7 +47,7 @@ class Rule:
         """Return whether ``one`` is significantly better than ``other`` on the rows both have a score for."""
         first, second = one.evaluation.scores, other.evaluation.scores
         differences = [first[row] - second[row] for row in rows if row in first and row in second]
-        return p_above(differences, self.penalty(one) - self.penalty(other)) < self.alpha
+        return any(differences) and p_above(differences, self.penalty(one) - self.penalty(other)) < self.alpha
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,7 @@ class Race:
     rounds: int = 0
     """Blocks on which all of them have been judged."""
     depth: int = 0
-    """Most blocks anyone has been scored on, in this race or before."""
+    """Most blocks anyone has been raced on, in this race or before."""
     asked: frozenset[tuple[int, int]] = frozenset()
     """(individual, place of the block) of the evidence asked for."""
 
@@ -118,8 +120,9 @@ class Race:
         kept = [
             one for one in runners if sum(self.rule.better(other, one, raced) for other in runners) < self.rule.keep
         ]
-        done = [sum(not _untried(one, block) for block in self.blocks) for one in self.candidates]
-        race = replace(self, candidates=tuple(kept), rounds=self.rounds + 1, depth=max((self.depth, *done), default=0))
+        natives = [one for one in self.candidates if one.operator != MIGRATION]
+        done = [self.rounds + 1, *(sum(not _untried(one, block) for block in self.blocks) for one in natives)]
+        race = replace(self, candidates=tuple(kept), rounds=self.rounds + 1, depth=max(self.depth, *done))
         if not race.over:
             return race
         best = sorted(kept, key=lambda one: self._rank(one, raced))[: self.rule.keep]

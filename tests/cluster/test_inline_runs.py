@@ -305,13 +305,36 @@ def test_a_finished_run_goes_on_under_a_larger_budget(settings):
     check_books(more, 300)
 
 
+def test_a_resumed_run_keeps_the_caps_that_are_not_named(settings):
+    run = go(settings(budget={"calls": 60, "tokens": 50_000, "seconds": 300}))
+    assert resume(run, budget=Budget(calls=61)).settings.budget == BudgetSettings(calls=61, tokens=50_000, seconds=300)
+    lifted = resume(run, budget={"calls": 62, "tokens": None}).settings.budget
+    assert lifted == BudgetSettings(calls=62, seconds=300)
+
+
+@pytest.mark.parametrize(
+    ("caps", "words"),
+    [
+        ({"calls": -1}, "budget.calls: .*greater than 0, got -1"),
+        ({"cals": 100}, "unknown key 'budget.cals'; did you mean 'calls'"),
+        ({"calls": None, "usd": 1.0}, "never ends a run whose models are free"),
+    ],
+)
+def test_a_resumed_run_refuses_what_a_new_one_refuses_and_changes_nothing(settings, caps, words):
+    run = go(settings(budget={"calls": 60}))
+    before = (run.path / "run.json").read_text()
+    with pytest.raises(ConfigError, match=words):
+        resume(run, budget=caps)
+    assert (run.path / "run.json").read_text() == before
+
+
 @pytest.mark.parametrize("budget", [{"calls": 5}, {"tokens": 100}], ids=str)
 def test_a_budget_that_scores_nothing_ends_as_such(settings, budget):
     with pytest.raises(BudgetExhausted):
         go(settings(budget=budget))
 
 
-@pytest.mark.parametrize("budget", [{"calls": 120}, {"tokens": 4000}, {"seconds": 3.0}, {"births": 7}], ids=str)
+@pytest.mark.parametrize("budget", [{"calls": 120}, {"tokens": 4000}, {"seconds": 6.0}, {"births": 7}], ids=str)
 def test_every_kind_of_cap_ends_a_run_with_a_result(settings, budget):
     paced = {"model": model(latency_ms=20)} if "seconds" in budget else {}
     run = go(settings(islands=2, budget=budget, **paced))

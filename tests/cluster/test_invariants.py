@@ -16,10 +16,9 @@ from evo import Individual, Run, evolve, resume
 from evo.engine import reopen
 from evo.history import history_of
 from evo.life import relive
-from evo.model import island_of
+from evo.model import MIGRATION, island_of
 from evo.randomness import child_rng
 from evo.replay import read_individuals
-from evo.schema import MIGRATION
 from fitness.toy import toy_rows
 
 CAP = 4

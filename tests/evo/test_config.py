@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 import pytest
+from pydantic import ValidationError
 
 from evo.config import load, parse
 from evo.errors import ConfigError
-from evo.settings import NamedSettings, RunSettings
+from evo.settings import ModelSettings, NamedSettings, RunSettings
 
 TASK = "task:\n  data: x.jsonl\n"
 
@@ -97,6 +98,49 @@ def test_a_key_written_by_mistake_is_not_repeated(read, tmp_path, key):
         (message,) = mistakes(read, tmp_path, TASK + text)
         assert key not in message
         assert "api_key_env" in message
+
+
+@pytest.mark.parametrize(
+    ("more", "place"),
+    [
+        ("options: {api_key: KEPT}", "model.options"),
+        ("options: {extra_headers: {Authorization: KEPT}}", "model.options"),
+        ("options: {extra_headers: {X-Api-Key: KEPT}}", "model.options"),
+        ("options: {extra_headers: {x-own: Bearer KEPT}}", "model.options"),
+        ("options: {extra_body: [{auth_token: KEPT}]}", "model.options"),
+        ("options: {aws_secret_access_key: KEPT}", "model.options"),
+        ("options: {azure_ad_token: KEPT}", "model.options"),
+        ("options: {hop: 'http://me:KEPT@host/v1'}", "model.options"),
+        ("api_base: 'http://me:KEPT@host/v1'", "model.api_base"),
+        ("api_base: 'http://host/v1?api-key=KEPT'", "model.api_base"),
+        ("api_base: 'http://host/v1?key=KEPT'", "model.api_base"),
+        ("api_base: ['KEPT']", "model.api_base"),
+    ],
+)
+def test_a_secret_among_what_is_recorded_is_refused_and_not_repeated(read, tmp_path, more, place):
+    (message,) = mistakes(read, tmp_path, TASK + f"model: {{name: x, {more}}}")
+    assert message.startswith(f"/run.yaml:3: {place}: ")
+    assert "KEPT" not in message
+
+
+def test_a_secret_given_to_the_settings_themselves_is_not_repeated():
+    with pytest.raises(ValidationError) as caught:
+        ModelSettings(name="x", api_base="http://me:KEPT@host", options={"api_key": "KEPT"})
+    assert "api_key_env" in str(caught.value)
+    assert "KEPT" not in str(caught.value)
+
+
+def test_options_that_only_sound_like_secrets_are_taken():
+    options = {
+        "max_completion_tokens": 64,
+        "thinking": {"budget_tokens": 100},
+        "response_format": {"properties": {"password": {"type": "string"}}},
+        "prompt_cache_key": "runs",
+        "tokenizer": "auto",
+        "top_logprobs": 5,
+        "api_version": "2024",
+    }
+    assert ModelSettings(name="x", api_base="http://127.0.0.1:8080/v1?api-version=1", options=options)
 
 
 def test_a_missing_file_names_the_nearest_one(tmp_path):

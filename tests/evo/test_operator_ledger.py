@@ -12,10 +12,10 @@ from records import born, write
 
 from evo import Run, evolve
 from evo.journal import Journal
-from evo.model import DROPPED, FAILED, NO_PROMPT, Completion, Individual, Outcome, Prompt
+from evo.model import DROPPED, FAILED, MIGRATION, NO_PROMPT, Completion, Individual, Outcome, Prompt
 from evo.operator_ledger import SCHEMA, operator_ledger
 from evo.ports import Receipt
-from evo.schema import MIGRATION, call_row, edge_rows, evaluation_rows, individual_row
+from evo.schema import call_row, edge_rows, evaluation_rows, individual_row
 from evo.statistics import difference_interval
 from evo.verdict import SEED
 from fitness.toy import toy_rows

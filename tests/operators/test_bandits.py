@@ -175,14 +175,19 @@ def test_the_last_pulls_of_ucb_fit_what_is_left() -> None:
     assert contest.left == 0
 
 
-def test_an_arm_without_a_score_is_tried_again_by_ucb_and_is_never_worth_zero() -> None:
+@pytest.mark.parametrize("rule", [Ucb(samples=4, width=1), UcbE(samples=4, width=1)])
+def test_the_budget_is_not_spent_on_an_arm_that_cannot_be_scored(rule: Bandit) -> None:
     def score(arm: int, row: int) -> float | None:
-        return None if arm == 1 and row < 4 else 0.1 * arm
+        return None if arm == 1 else 0.1 * arm
 
-    steps, contest = played(Ucb(samples=4, width=1), Contest.of(3, range(100), 1, 40), score)
-    assert sizes(steps)[1][0] == [1]
-    assert contest.arms[1].tried - contest.arms[1].scored == 4
-    assert contest.arms[1].mean == pytest.approx(0.1)
+    _, contest = played(rule, Contest.of(3, range(100), 1, 40), score)
+    assert contest.arms[1] == Arm(4)
+    assert contest.left == 0
+    assert contest.ranking == (2, 0, 1)
+
+
+def test_a_missing_score_is_never_worth_zero() -> None:
+    assert Arm().told([None, 1.0, None, 0.5]).mean == 0.75
     assert math.isnan(Arm(4).mean)
 
 

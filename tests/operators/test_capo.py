@@ -65,11 +65,20 @@ def begun(method: Capo = SMALL, scores: tuple[float, ...] = (0.25, 0.5, 0.75), *
     return replace(state, rows=method.start(brief(len(scores), **more)).rows)
 
 
+def answers(method: Capo, state: Any, first: int) -> Any:
+    """Return the state in which children of crossovers have answered the rows that will be added."""
+    asked, state = ask_all(method, state, first) if state.unanswered else ([], state)
+    for one in asked:
+        assert isinstance(one, Evidence)
+        state = method.tell(state, scored(one.individual, 0, one.examples))
+    return state
+
+
 def stepped(method: Capo, state: Any, first: int, scores: tuple[float, ...]) -> Any:
     """Return the state after a step's births: crossovers from ``first``, mutations from ``first + 10``."""
     crossed, state = ask_all(method, state, first)
-    state = tell_all(method, state, [replace(born(first + n, one, 0), status="ok") for n, one in enumerate(crossed)])
-    mutated, state = ask_all(method, state, first + 10)
+    state = tell_all(method, state, [born(first + n, one, 0) for n, one in enumerate(crossed)])
+    mutated, state = ask_all(method, answers(method, state, first + 5), first + 10)
     return tell_all(method, state, [born(first + 10 + n, one, scores[n]) for n, one in enumerate(mutated)])
 
 
@@ -128,10 +137,9 @@ def test_a_step_crosses_then_mutates_then_races() -> None:
     assert [type(one.operator) for one in crossed] == [CapoCrossover] * 2
     assert {one.roles for one in crossed} == {("base", "mate")}
     assert all(one.parents[0].number != one.parents[1].number for one in crossed)
-    assert all(set(one.examples or ()) <= {row.number for row in TRAIN} for one in crossed)
-    children = [replace(born(10 + n, one, 0), status="ok") for n, one in enumerate(crossed)]
-    state = tell_all(SMALL, state, children)
-    mutated, state = ask_all(SMALL, state, 20)
+    assert {one.examples for one in crossed} == {()}
+    state = tell_all(SMALL, state, [born(10 + n, one, 0) for n, one in enumerate(crossed)])
+    mutated, state = ask_all(SMALL, answers(SMALL, state, 15), 20)
     assert [type(one.operator) for one in mutated] == [CapoMutation] * 2
     assert [one.edges for one in mutated] == [((10, "base"),), ((11, "base"),)]
     assert {one.examples for one in mutated} == {BLOCKS[0]}
@@ -158,15 +166,43 @@ def test_the_model_answers_the_row_that_will_be_added() -> None:
         after = tell_all(SMALL, after, [born(10, proposal, 0.0)])
         _, after = SMALL.ask(after, 11, np.random.default_rng(seed))
         after = SMALL.tell(after, failed(11))
-        mutation, _ = SMALL.ask(after, 12, np.random.default_rng(seed))
+        asked = [(one.number, row) for one, _, row in after.unanswered]
+        mutation, _ = SMALL.ask(answers(SMALL, after, 12), 13, np.random.default_rng(seed))
         assert isinstance(mutation, Proposal)
         assert isinstance(mutation.operator, CapoMutation)
         changes[mutation.operator.change] += 1
-        added = () if mutation.operator.row is None else (mutation.operator.row,)
-        assert proposal.examples == added
+        added = [] if mutation.operator.row is None else [mutation.operator.row]
+        assert asked == [(10, row) for row in added]
+        assert {row.number for row in TRAIN}.issuperset(added)
         taken = {demo.row for parent in proposal.parents for demo in demos_of(parent.prompt)}
         assert taken.isdisjoint(added)
     assert [changes[name] / 150 for name in ("add", "remove", "keep")] == pytest.approx([1 / 3] * 3, abs=0.12)
+
+
+def crossed_for_one_more() -> Any:
+    """Return a state in which both children of crossovers are born, one example to be added to each."""
+    for seed in range(100):
+        state: Any = begun()
+        for number in (10, 11):
+            proposal, state = SMALL.ask(state, number, np.random.default_rng((seed, number)))
+            assert isinstance(proposal, Proposal)
+        if [plan.change for plan in state.plans] == ["add", "add"]:
+            return tell_all(SMALL, state, [individual(n, f"child {n}", evaluation=Evaluation()) for n in (10, 11)])
+    raise AssertionError("no such pair")
+
+
+def test_a_child_of_a_crossover_whose_answer_is_lost_is_mutated_without_a_new_example() -> None:
+    state = crossed_for_one_more()
+    asked, state = ask_all(SMALL, state, 20)
+    (one, other) = asked
+    assert all(isinstance(step, Evidence) for step in asked)
+    lost = Evaluation((Outcome(one.examples[0], None, error="timeout"),))
+    state = SMALL.tell(state, one.individual.with_evidence(Evaluation(), lost))
+    assert SMALL.ask(state, 30, np.random.default_rng(0)) == (None, state)  # the other has not answered
+    state = SMALL.tell(state, scored(other.individual, 1, other.examples))
+    mutated, _ = ask_all(SMALL, state, 30)
+    assert [step.operator.change for step in mutated] == ["keep", "add"]
+    assert [step.parents[0].number for step in mutated] == [10, 11]
 
 
 def with_examples(one: Individual, count: int) -> Individual:

@@ -12,8 +12,7 @@ from evo import Run, evolve
 from evo.engine import reopen
 from evo.history import history_of
 from evo.life import relive
-from evo.model import Individual, island_of
-from evo.schema import MIGRATION
+from evo.model import MIGRATION, Individual, island_of
 from fitness.toy import toy_rows
 
 ROWS = toy_rows(24, 5)

@@ -96,7 +96,7 @@ def test_length_costs_and_equal_scores_go_to_the_shorter() -> None:
     short, long = runner(1, "short"), runner(2, "as long as 10" * 3)
     race, asked = run(Race(rule, BLOCKS, (short, long)), {1: 7, 2: 7})
     assert [one.number for one in race.survivors] == [1]
-    assert len(asked) == 2  # the differences do not vary: one block decides
+    assert len(asked) == 2 * len(BLOCKS)  # a tie is no evidence: no block drops the longer one
     free = replace(rule, length_penalty=0.0)
     assert len(run(Race(free, BLOCKS, (short, long)), {1: 7, 2: 7})[1]) == 2 * len(BLOCKS)
     assert rule.value(replace(short, evaluation=Evaluation.of(scores(7, range(10)))), range(10)) == 0.7 - 0.05 * 5 / 10
@@ -125,6 +125,14 @@ def test_the_leader_gets_as_many_blocks_as_anyone_ever_had() -> None:
     assert race.depth == 3
     assert [number for number, _ in asked] == [1, 2, 3, 4, 1, 1]
     assert [len(one.evaluation.outcomes) for one in race.survivors] == [30, 10]
+
+
+def test_blocks_an_immigrant_brings_along_are_no_measure_for_the_leader() -> None:
+    skill = {1: 9, 2: 8, 3: 1, 4: 1}
+    rich = replace(runner(4, evaluation=Evaluation.of(scores(1, range(40)))), operator="migration")
+    race, asked = run(replace(started(skill), candidates=(*map(runner, (1, 2, 3)), rich)), skill)
+    assert [number for number, _ in asked] == [1, 2, 3]
+    assert race.depth == 1
 
 
 def test_a_leader_that_falls_back_gives_its_place_to_the_next() -> None:
