@@ -19,6 +19,7 @@ from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.json as pa_json
 import pyarrow.parquet as pq
 
 from evo.encoding import from_json, to_json
@@ -129,12 +130,49 @@ def read_journal(path: Path) -> Iterator[dict[str, list[dict[str, Any]]]]:
 def seal(folder: Path, journal: Path) -> None:
     """Turn a journal into parts, then remove it. Doing it again after a crash in the middle is safe."""
     number = _number_of(journal)
-    for table, added in _rows_of(journal).items():
-        part = folder / table / f"part-{number}.parquet"
-        if not part.exists():
-            _write_part(part, pa.Table.from_pylist(added, schema=TABLES[table]))
+    for name, table in tables_in(journal, TABLES).items():
+        part = folder / name / f"part-{number}.parquet"
+        if table.num_rows and not part.exists():
+            _write_part(part, table)
     journal.unlink()
     _sync_folder(folder)
+
+
+def tables_in(journal: Path, names: Collection[str]) -> dict[str, pa.Table]:
+    """Return a journal's rows of some tables. Raises EvoError when it is damaged."""
+    written = journal.read_bytes()
+    try:
+        return _parsed(written[: written.rfind(b"\n") + 1], names)
+    except pa.ArrowInvalid:  # Python takes 1.0 for a whole number, and says which line is damaged
+        rows: dict[str, list[dict[str, Any]]] = {name: [] for name in TABLES}
+        for transaction in read_journal(journal):
+            for table, added in transaction.items():
+                rows[table] += added
+        return {name: pa.Table.from_pylist(rows[name], schema=TABLES[name]) for name in names}
+
+
+def _parsed(lines: bytes, names: Collection[str]) -> dict[str, pa.Table]:
+    """Return whole transactions as tables, by Arrow's own reader: it lets other threads work, Python's would not."""
+    if not lines:
+        return {}
+    found = pa_json.read_json(
+        pa.BufferReader(lines),
+        read_options=pa_json.ReadOptions(use_threads=False, block_size=len(lines)),
+        parse_options=pa_json.ParseOptions(explicit_schema=_LINE, unexpected_field_behavior="error"),
+    )
+    rows = {name: found[name].combine_chunks().flatten() for name in names}
+    return {name: pa.table(rows[name].flatten(), TABLES[name].names).cast(TABLES[name]) for name in names}
+
+
+def _plain(column: pa.Field) -> pa.Field:
+    kind = column.type
+    return column.with_type(
+        pa.string() if pa.types.is_dictionary(kind) else pa.int64() if pa.types.is_timestamp(kind) else kind
+    )
+
+
+_LINE = pa.schema([(name, pa.list_(pa.struct(list(map(_plain, schema))))) for name, schema in TABLES.items()])
+"""A transaction as JSON has it: lists of rows by table, times as whole microseconds."""
 
 
 def _write_part(part: Path, table: pa.Table) -> None:
@@ -208,12 +246,14 @@ def read_together(folder: Path, tables: Mapping[str, Sequence[str] | None]) -> I
     for number in sorted(parts.union(tails)):
         if latest is None or number <= latest:  # of what was begun meanwhile not every table may be there
             tail = tails.get(number, {})
-            yield {table: _piece(folder / table, number, tail.get(table, []), schemas[table]) for table in tables}
+            yield {table: _piece(folder / table, number, tail.get(table), schemas[table]) for table in tables}
 
 
-def _piece(table: Path, number: str, tail: list[dict[str, Any]], schema: pa.Schema) -> pa.Table:
+def _piece(table: Path, number: str, tail: pa.Table | None, schema: pa.Schema) -> pa.Table:
     part = table / f"part-{number}.parquet"
-    return _read_part(part, schema) if part.exists() else pa.Table.from_pylist(tail, schema=schema)
+    if part.exists():
+        return _read_part(part, schema)
+    return schema.empty_table() if tail is None else tail.select(schema.names)
 
 
 def _schema_of(table: str, columns: Sequence[str] | None) -> pa.Schema:
@@ -221,24 +261,13 @@ def _schema_of(table: str, columns: Sequence[str] | None) -> pa.Schema:
     return schema if columns is None else pa.schema([schema.field(name) for name in columns])
 
 
-def _tails(folder: Path, tables: Collection[str]) -> dict[str, dict[str, list[dict[str, Any]]]]:
-    """Return the rows of some tables that are in journals, by the journal's number."""
+def _tails(folder: Path, tables: Collection[str]) -> dict[str, dict[str, pa.Table]]:
+    """Return some tables' rows that are in journals, by the journal's number."""
     while True:
         try:
-            return {
-                _number_of(journal): {table: rows for table, rows in _rows_of(journal).items() if table in tables}
-                for journal in open_journals(folder)
-            }
+            return {_number_of(journal): tables_in(journal, tables) for journal in open_journals(folder)}
         except FileNotFoundError:
             continue  # a journal was sealed while we read: its part is there now
-
-
-def _rows_of(journal: Path) -> dict[str, list[dict[str, Any]]]:
-    rows: dict[str, list[dict[str, Any]]] = {}
-    for transaction in read_journal(journal):
-        for table, added in transaction.items():
-            rows.setdefault(table, []).extend(added)
-    return rows
 
 
 def _number_of(path: Path) -> str:
