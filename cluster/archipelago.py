@@ -16,11 +16,12 @@ from cluster.remote import AnyBroker
 from cluster.topology import topology
 from cluster.workers import WorkerPlan
 from evo.commission import Commission, Watch
-from evo.errors import EvoError, Interrupted
+from evo.errors import ConfigError, EvoError, Interrupted
 from evo.history import history_of
 from evo.life import Life, begin, repeat
 from evo.model import Individual
 from evo.randomness import child_rng
+from evo.schema import EXTINCT, event_row
 
 WATCH_S = 0.25
 GRACE_S = 10.0
@@ -135,8 +136,11 @@ async def _search(order: Commission, fleet: Fleet, broker: AnyBroker, stop: asyn
         raise failure
     if stop.is_set():
         raise _stopped()
+    extinct = [outcome for outcome in outcomes[: len(islands)] if isinstance(outcome, ConfigError)]
+    if len(extinct) == len(islands):
+        raise extinct[0]
     for outcome in outcomes:
-        if isinstance(outcome, BaseException) and not isinstance(outcome, asyncio.CancelledError):
+        if isinstance(outcome, BaseException) and not isinstance(outcome, asyncio.CancelledError | ConfigError):
             raise outcome
 
 
@@ -185,8 +189,8 @@ async def _keep_worker(
 
 async def _keep_island(
     order: Commission, fleet: Fleet, broker: AnyBroker, number: int, shore: Shore, over: asyncio.Event
-) -> None:
-    """Run an island, and rebuild it from its part of the log when it is lost."""
+) -> ConfigError | None:
+    """Run an island, and rebuild it from its part of the log when it is lost; return why it died out, if it did."""
     for starts, wait_s in enumerate((*RESTART_WAITS_S, None), start=1):
         try:
             start = await broker.enlist(number)
@@ -198,9 +202,13 @@ async def _keep_island(
             until = time.monotonic() + wait_s
             while (left_s := until - time.monotonic()) > 0:
                 if await _rest(min(WATCH_S, left_s), over) or await _is_spent(broker):
-                    return
+                    return None
+        except ConfigError as error:  # its method has nobody to breed from: the other islands go on
+            await broker.log({"events": [event_row(number, EXTINCT, None, str(error))]})
+            return error
         else:
-            return
+            return None
+    return None
 
 
 async def _relived(order: Commission, number: int, over: asyncio.Event) -> Life[Any]:

@@ -111,6 +111,8 @@ TABLES: dict[str, pa.Schema] = {
     ),
 }
 
+EXTINCT = "extinct"
+"""The event of an island that has nobody left to breed from; its detail says why."""
 ROOT_ISLAND = -1
 """The island of events that concern the whole run."""
 

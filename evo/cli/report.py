@@ -11,6 +11,7 @@ from rich.console import Console
 from evo.cli.text import duration, money, one_line, percent, safe
 from evo.model import INSTRUCTION, Individual, Prompt
 from evo.run import Run
+from evo.schema import EXTINCT
 from evo.verdict import SEED
 
 UNREAD = 0.25
@@ -35,7 +36,7 @@ def report_lines(run: Run) -> list[str]:
     lines.append(f"  test   {_estimate(winner['test'])}")
     lines += [f"  seed   {_seed(baseline)}", f"  gain   {_gain(result)}"]
     lines += _looks(result)
-    lines += _unread(run)
+    lines += [*_unread(run), *_extinct(run)]
     line = run.lineage(winner["individual"]).line()
     lines += ["", f"where it came from ({len(line)} steps on the line of fittest parents)", *_steps(line)]
     spent = result["spent"]
@@ -78,6 +79,14 @@ def _unread(run: Run) -> list[str]:
     return [
         f"  unread {percent(unread / scored)} of dev replies held no answer and score 0: "
         "name the labels in the seed prompts, or raise model.max_tokens"
+    ]
+
+
+def _extinct(run: Run) -> list[str]:
+    return [
+        f"  lost   island {event['island']} died out: {one_line(event['detail'], 200)}"
+        for event in run.events().to_pylist()
+        if event["kind"] == EXTINCT
     ]
 
 

@@ -194,6 +194,30 @@ def test_a_crash_in_a_plugin_of_the_worker_ends_the_run_with_its_own_words(setti
     assert time.monotonic() - started < PATIENCE_S
 
 
+def test_an_island_that_dies_out_ends_no_other(settings):
+    lonely = {"name": "evoprompt-de", "population": 4}
+    run = go(
+        settings(
+            prompts=["Judge.", "Read."],
+            budget={"calls": 400},
+            topology="isolated",
+            model=model(garble=1.0),
+            islands=[{"method": lonely}, {"method": "steady-state"}],
+        )
+    )
+    (event,) = (row for row in rows(run, "events") if row["kind"] == "extinct")
+    assert event["island"] == 0
+    assert "living prompts to breed from" in event["detail"]
+    assert {row["island"] for row in rows(run, "individuals") if row["operator"] == "edit"} == {1}
+    assert run.result["winner"]["test"]["n"] > 0
+
+
+def test_when_every_island_dies_out_the_user_is_told_why(settings):
+    lonely = {"name": "evoprompt-de", "population": 4}
+    with pytest.raises(ConfigError, match="living prompts to breed from"):
+        go(settings(prompts=["Judge.", "Read."], model=model(garble=1.0), method=lonely))
+
+
 def test_an_error_every_call_would_meet_ends_the_run_with_its_message(settings, tmp_path):
     with pytest.raises(LlmError, match="the key is not valid"):
         go(settings(islands=2, model=model(fatal=True, latency_ms=3), concurrency=4))

@@ -27,7 +27,13 @@ def lines(
     result = {"winner": winner, "baseline": baseline, "gain": gain, "spent": spent, "elapsed_s": 1.0, **more}
     lineage = SimpleNamespace(line=lambda: [Individual(1, Prompt.of("prompt 1"), "edit")])
     nobody = TABLES["individuals"].empty_table()
-    run = SimpleNamespace(result=result, path="RUN", lineage=lambda _: lineage, individuals=lambda: nobody)
+    run = SimpleNamespace(
+        result=result,
+        path="RUN",
+        lineage=lambda _: lineage,
+        individuals=lambda: nobody,
+        events=TABLES["events"].empty_table,
+    )
     found = (line.split(maxsplit=1) for line in report_lines(run) if line.strip())
     return {first: "".join(rest) for first, *rest in found}
 
