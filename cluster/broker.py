@@ -134,9 +134,9 @@ class Broker:
                 return answer
             await asyncio.shield(must_wait)
 
-    async def again(self, admission: Admission) -> None:
+    async def again(self, admission: Admission, billed: Usage | None) -> None:
         """See `evo.ports.Ledger.again`."""
-        await self.ledger.again(admission)
+        await self.ledger.again(admission, billed)
 
     async def settle(self, worker: int, receipts: Sequence[Receipt]) -> None:
         """See `evo.ports.Ledger.settle`."""
