@@ -16,6 +16,9 @@ from evo.ports import Admission, Receipt
 from evo.schema import call_row
 from evo.trial import Trial
 
+LOST = "lost with its worker"
+"""Error of a call whose worker is gone: whether it was sent and billed is not known, so it counts as sent."""
+
 
 @dataclass(slots=True)
 class Tally:
@@ -37,9 +40,10 @@ class Tally:
 class _Flight:
     """A call under way: what is reserved for its present attempt, and how many attempts failed before."""
 
+    admission: Admission
     wanted: Usage
     landed: asyncio.Future[None]
-    model: str = ""
+    began_at: float = field(default_factory=time.time)
     failed: int = 0
     lost: Usage = field(default_factory=Usage)
     """What failed attempts took, settled already."""
@@ -89,7 +93,7 @@ class CallLedger:
         if not self._trial.admits(admission.model) or not self._reserve(wanted, admission.model):
             return self._settled
         self._trial.begin(admission.model, admission.key)
-        self._flying[admission.key] = _Flight(wanted, asyncio.get_running_loop().create_future(), admission.model)
+        self._flying[admission.key] = _Flight(admission, wanted, asyncio.get_running_loop().create_future())
         return None
 
     async def admit(self, admission: Admission) -> Completion | None:
@@ -132,11 +136,14 @@ class CallLedger:
         self._wake()
 
     def abandon(self, keys: Sequence[str]) -> None:
-        """Free the reservations of calls whose worker was lost."""
-        for key in keys:
-            if key in self._flying:
-                self._trial.end(self._flying[key].model, key)
-            self._land(key, Usage())
+        """Record calls whose worker was lost: they may have been paid, and what an attempt took nobody knows."""
+        lost = [_lost_with_its_worker(self._flying[key]) for key in keys if key in self._flying]
+        if lost:
+            self._journal.append({"calls": [call_row(receipt, self._lost(receipt)) for receipt in lost]})
+        for receipt in lost:
+            self._count(receipt)
+            self._trial.end(receipt.model, receipt.key)
+            self._land(receipt.key, self._unsettled(receipt))
         self._wake()
 
     def _land(self, key: str, used: Usage) -> None:
@@ -258,6 +265,13 @@ class CallLedger:
 def interrupted() -> Interrupted:
     """Return the error that ends a run on request."""
     return Interrupted("the run was asked to stop; resume it to go on")
+
+
+def _lost_with_its_worker(flight: _Flight) -> Receipt:
+    asked, attempts = flight.admission, flight.failed + flight.wanted.calls
+    return Receipt(
+        asked.key, asked.model, asked.purpose, asked.individual, flight.began_at, None, LOST, attempts, transient=True
+    )
 
 
 def _most(admission: Admission) -> Usage:

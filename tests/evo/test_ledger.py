@@ -11,8 +11,9 @@ from bank import admission, answer, bank, receipt
 import evo.ledger
 from evo.budget import Account, Usage
 from evo.errors import BudgetExhausted, ConfigError, EvoError, Interrupted
+from evo.ledger import LOST
 from evo.model import Budget
-from evo.ports import CANCELLED
+from evo.ports import CANCELLED, Admission
 from evo.store import spent_of
 
 PATIENCE_S = 10
@@ -142,8 +143,19 @@ async def test_two_calls_that_both_must_be_sent_again_do_not_wait_for_each_other
         assert opened.account.spent == Usage(2)
 
 
+async def test_what_a_lost_worker_had_under_way_counts_at_its_bound_and_is_in_the_log(tmp_path):
+    with bank(tmp_path / "run", tokens=1000) as opened:
+        await opened.ledger.admit(Admission("k", 10, 0.5, "model", "task", 7))
+        await opened.ledger.again(Admission("k", 10, 0.5, "model", "task", 7), Usage(1, 3))
+        opened.ledger.abandon(["k"])
+        assert (opened.account.spent, opened.account.reserved) == (Usage(2, 13, 0.5), Usage())
+        (row,) = opened.calls()
+        assert (row["error"], row["attempts"], row["lost_tokens"], row["individual"]) == (LOST, 2, 13, 7)
+    assert spent_of(tmp_path / "run") == Usage(2, 13, 0.5)
+
+
 async def test_a_lost_workers_reservation_is_free_again_and_its_waiters_go(tmp_path):
-    with bank(tmp_path / "run", calls=1) as opened:
+    with bank(tmp_path / "run", calls=2) as opened:
         await opened.ledger.admit(admission("k"))
         other = asyncio.create_task(opened.ledger.admit(admission("k")))
         await asyncio.sleep(0)
