@@ -9,6 +9,7 @@ from functools import partial
 from typing import Generic, TypeVar
 
 from cluster.ports import Answer, BrokerPort
+from evo.budget import Usage
 from evo.errors import EvoError
 from evo.model import Completion
 from evo.ports import CANCELLED, Admission, Receipt
@@ -40,9 +41,9 @@ class BatchingLedger:
             raise error.with_traceback(None)  # one error ends many calls
         return answer
 
-    async def again(self, admission: Admission) -> None:
+    async def again(self, admission: Admission, billed: Usage | None) -> None:
         """See `evo.ports.Ledger.again`."""
-        await self._broker.again(admission)
+        await self._broker.again(admission, billed)
 
     async def settle(self, receipt: Receipt) -> None:
         """See `evo.ports.Ledger.settle`."""

@@ -134,9 +134,9 @@ class Broker:
                 return answer
             await asyncio.shield(must_wait)
 
-    async def again(self, admission: Admission) -> None:
+    async def again(self, admission: Admission, billed: Usage | None) -> None:
         """See `evo.ports.Ledger.again`."""
-        await self.ledger.again(admission)
+        await self.ledger.again(admission, billed)
 
     async def settle(self, worker: int, receipts: Sequence[Receipt]) -> None:
         """See `evo.ports.Ledger.settle`."""
@@ -150,7 +150,7 @@ class Broker:
         self._jobs.finish(worker, job, result)
 
     async def lose_worker(self, worker: int) -> None:
-        """Take back what a lost worker had in hand; its calls may have been paid and will be paid again."""
+        """Take back what a lost worker had in hand; its calls count as paid and will be paid again."""
         self.ledger.abandon(tuple(self._jobs.lose(worker).keys))
         if self.ledger.stopped:
             self._jobs.refuse(interrupted())

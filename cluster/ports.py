@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from cluster.jobs import Job
+from evo.budget import Usage
 from evo.errors import EvoError
 from evo.model import Completion, Evaluation, Individual, Prompt, Request
 from evo.ports import Admission, Receipt, Rows
@@ -48,7 +49,7 @@ class BrokerPort(Protocol):
         """Admit calls, those that can be at once."""
         ...
 
-    async def again(self, admission: Admission) -> None:
+    async def again(self, admission: Admission, billed: Usage | None) -> None:
         """Reserve one more attempt."""
         ...
 

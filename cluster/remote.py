@@ -13,6 +13,7 @@ from typing import Any
 from cluster.broker import Broker
 from cluster.jobs import Job
 from cluster.ports import Answer
+from evo.budget import Usage
 from evo.errors import EvoError
 from evo.model import Completion, Evaluation, Individual, Prompt, Request
 from evo.ports import Admission, Receipt, Rows
@@ -98,9 +99,9 @@ class RemoteBroker:
         answers: Sequence[Answer] = await self._call("admit_all", worker, admissions)
         return answers
 
-    async def again(self, admission: Admission) -> None:
+    async def again(self, admission: Admission, billed: Usage | None) -> None:
         """See `Broker.again`."""
-        await self._call("again", admission)
+        await self._call("again", admission, billed)
 
     async def settle(self, worker: int, receipts: Sequence[Receipt]) -> None:
         """See `Broker.settle`."""

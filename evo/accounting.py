@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from evo.budget import Usage
 from evo.errors import Interrupted, LlmError
 from evo.model import Completion, Request
 from evo.ports import CANCELLED, Admission, Ledger, Llm, Price, Receipt
@@ -53,6 +54,8 @@ class _Sending:
     answer: Completion | None = None
     error: str = CANCELLED
     transient: bool = False
+    billed: Usage | None = None
+    """What the last attempt took where it failed; None: it is under way, or the provider did not say."""
 
     def answered(self) -> Completion:
         assert self.answer is not None
@@ -130,12 +133,13 @@ class Accounted:
                     # Within the slot: what was sent and is not yet in the log is never more than the slots.
                     await self._settle(admission.key, sending)
             except LlmError as failure:
-                sending.error, sending.transient = str(failure), failure.transient
+                sending.error, sending.transient, sending.billed = str(failure), failure.transient, _billed(failure)
                 if not failure.transient or sending.attempts >= self.attempts:
                     raise
                 rng = child_rng(0, admission.key, sending.attempts)
                 await asyncio.sleep(pause_s(sending.attempts, failure.retry_after_s, rng))
-                await self.ledger.again(admission)
+                await self.ledger.again(admission, sending.billed)
+                sending.billed = None
 
     async def _settle(self, key: str, sending: _Sending) -> None:
         try:
@@ -155,6 +159,7 @@ class Accounted:
             error="" if sending.answer else sending.error,
             attempts=sending.attempts,
             transient=sending.transient,
+            billed=sending.billed,
         )
 
 
@@ -164,6 +169,10 @@ def admission_of(request: Request, identity: str, price: Price | None) -> Admiss
     output = sum(len(choice.encode("utf-8", "surrogatepass")) for choice in request.choices) or request.max_tokens
     usd = None if price is None else price.cost(prompt, output)
     return Admission(request.key(identity), prompt + output, usd, identity)
+
+
+def _billed(failure: LlmError) -> Usage | None:
+    return None if failure.tokens is None else Usage(1, failure.tokens, failure.usd)
 
 
 def _whole(answer: Completion) -> Completion:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 
 class EvoError(Exception):
     """Root of every error raised on purpose; shown to the user as one message without a traceback."""
@@ -31,19 +33,34 @@ class LlmError(EvoError):
         transient: Whether the same call may succeed later (time-out, rate limit, server error).
         fatal: Whether every further call would fail too (wrong key, unknown model): the run stops.
         retry_after_s: How long the provider asked to wait, if it did.
+        tokens: What the provider billed all the same; None: it may have, and did not say.
+        usd: The price of these tokens; None where it is unknown.
     """
 
     def __init__(
-        self, message: str, *, transient: bool = False, fatal: bool = False, retry_after_s: float | None = None
+        self,
+        message: str,
+        *,
+        transient: bool = False,
+        fatal: bool = False,
+        retry_after_s: float | None = None,
+        tokens: int | None = 0,
+        usd: float | None = 0.0,
     ) -> None:
         super().__init__(message)
         self.transient = transient
         self.fatal = fatal
         self.retry_after_s = retry_after_s
+        self.tokens = tokens
+        self.usd = usd
 
     def __reduce__(self) -> tuple[object, ...]:
-        return (_rebuild, (str(self), self.transient, self.fatal, self.retry_after_s))
-
-
-def _rebuild(message: str, transient: bool, fatal: bool, retry_after_s: float | None) -> LlmError:
-    return LlmError(message, transient=transient, fatal=fatal, retry_after_s=retry_after_s)
+        whole = partial(
+            LlmError,
+            transient=self.transient,
+            fatal=self.fatal,
+            retry_after_s=self.retry_after_s,
+            tokens=self.tokens,
+            usd=self.usd,
+        )
+        return (whole, (str(self),))

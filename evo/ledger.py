@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from evo.budget import Account, Usage
 from evo.cache import HELD_S, AnswerCache
@@ -15,6 +15,9 @@ from evo.model import Completion
 from evo.ports import Admission, Receipt
 from evo.schema import call_row
 from evo.trial import Trial
+
+LOST = "lost with its worker"
+"""Error of a call whose worker is gone: whether it was sent and billed is not known, so it counts as sent."""
 
 
 @dataclass(slots=True)
@@ -37,10 +40,13 @@ class Tally:
 class _Flight:
     """A call under way: what is reserved for its present attempt, and how many attempts failed before."""
 
+    admission: Admission
     wanted: Usage
     landed: asyncio.Future[None]
-    model: str = ""
+    began_at: float = field(default_factory=time.time)
     failed: int = 0
+    lost: Usage = field(default_factory=Usage)
+    """What failed attempts took, settled already."""
 
 
 class CallLedger:
@@ -87,7 +93,7 @@ class CallLedger:
         if not self._trial.admits(admission.model) or not self._reserve(wanted, admission.model):
             return self._settled
         self._trial.begin(admission.model, admission.key)
-        self._flying[admission.key] = _Flight(wanted, asyncio.get_running_loop().create_future(), admission.model)
+        self._flying[admission.key] = _Flight(admission, wanted, asyncio.get_running_loop().create_future())
         return None
 
     async def admit(self, admission: Admission) -> Completion | None:
@@ -96,12 +102,13 @@ class CallLedger:
             await asyncio.shield(answer)
         return answer
 
-    async def again(self, admission: Admission) -> None:
+    async def again(self, admission: Admission, billed: Usage | None) -> None:
         """See `evo.ports.Ledger.again`."""
         flight = self._flying[admission.key]
         # The failed attempt is spent and holds nothing any more: else such calls could wait for one another.
-        self.account.settle(flight.wanted, Usage(1))
-        flight.wanted, flight.failed = Usage(), flight.failed + 1
+        lost = self._charged(billed, flight.wanted)
+        self.account.settle(flight.wanted, lost)
+        flight.wanted, flight.failed, flight.lost = Usage(), flight.failed + 1, flight.lost + lost
         self._wake()
         self._refuse_if_stopped()
         wanted = _most(admission)
@@ -120,20 +127,23 @@ class CallLedger:
         receipts = [self._priced(receipt) for receipt in receipts]
         sent = [receipt for receipt in receipts if receipt.attempts]
         if sent:
-            self._journal.append({"calls": [call_row(receipt) for receipt in sent]})
+            self._journal.append({"calls": [call_row(receipt, self._lost(receipt)) for receipt in sent]})
         self._remember(answers)
         for receipt in receipts:
             self._count(receipt)
             self.given_up = self._trial.settle(receipt) or self.given_up
-            self._land(receipt.key, _used(receipt))
+            self._land(receipt.key, self._unsettled(receipt))
         self._wake()
 
     def abandon(self, keys: Sequence[str]) -> None:
-        """Free the reservations of calls whose worker was lost."""
-        for key in keys:
-            if key in self._flying:
-                self._trial.end(self._flying[key].model, key)
-            self._land(key, Usage())
+        """Record calls whose worker was lost: they may have been paid, and what an attempt took nobody knows."""
+        lost = [_lost_with_its_worker(self._flying[key]) for key in keys if key in self._flying]
+        if lost:
+            self._journal.append({"calls": [call_row(receipt, self._lost(receipt)) for receipt in lost]})
+        for receipt in lost:
+            self._count(receipt)
+            self._trial.end(receipt.model, receipt.key)
+            self._land(receipt.key, self._unsettled(receipt))
         self._wake()
 
     def _land(self, key: str, used: Usage) -> None:
@@ -141,11 +151,32 @@ class CallLedger:
         if flight is None:
             self.account.settle(Usage(), used)
             return
-        if flight.failed:
-            used = replace(used, calls=max(0, used.calls - flight.failed))
         self.account.settle(flight.wanted, used)
         if not flight.landed.done():
             flight.landed.set_result(None)
+
+    def _charged(self, billed: Usage | None, wanted: Usage) -> Usage:
+        """Return what a failed attempt counts as: its bound where nobody knows and a cap could be passed unseen."""
+        budget = self.account.budget
+        if billed is None:
+            return wanted if budget.tokens is not None or budget.usd is not None else Usage(wanted.calls)
+        return billed if billed.usd is not None or budget.usd is None else replace(billed, usd=wanted.usd)
+
+    def _unsettled(self, receipt: Receipt) -> Usage:
+        """Return what of a call has not been settled before: its last attempt."""
+        flight = self._flying.get(receipt.key)
+        calls = max(0, receipt.attempts - (flight.failed if flight else 0))
+        answer = receipt.completion
+        if answer is not None:
+            return Usage(calls, answer.tokens, answer.cost_usd)
+        last = self._charged(receipt.billed, flight.wanted if flight else Usage()) if calls else Usage()
+        return replace(last, calls=calls)
+
+    def _lost(self, receipt: Receipt) -> Usage:
+        """Return what a call's failed attempts took, all of them."""
+        flight = self._flying.get(receipt.key)
+        last = self._unsettled(receipt) if receipt.completion is None else Usage()
+        return last + (flight.lost if flight else Usage())
 
     def _recall(self, admission: Admission, completion: Completion, used: bool) -> Completion | asyncio.Future[None]:
         if used:
@@ -236,11 +267,12 @@ def interrupted() -> Interrupted:
     return Interrupted("the run was asked to stop; resume it to go on")
 
 
+def _lost_with_its_worker(flight: _Flight) -> Receipt:
+    asked, attempts = flight.admission, flight.failed + flight.wanted.calls
+    return Receipt(
+        asked.key, asked.model, asked.purpose, asked.individual, flight.began_at, None, LOST, attempts, transient=True
+    )
+
+
 def _most(admission: Admission) -> Usage:
     return Usage(1, admission.tokens, admission.usd)
-
-
-def _used(receipt: Receipt) -> Usage:
-    if receipt.completion is None:
-        return Usage(receipt.attempts, 0, 0.0)
-    return Usage(receipt.attempts, receipt.completion.tokens, receipt.completion.cost_usd)

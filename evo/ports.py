@@ -8,6 +8,7 @@ from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
+from evo.budget import Usage
 from evo.model import Brief, Completion, Evaluation, Example, Individual, Prompt, Request, Score
 
 S = TypeVar("S")
@@ -262,6 +263,8 @@ class Receipt:
     attempts: int = 1
     transient: bool = False
     """Whether it failed for a passing reason each time it was sent."""
+    billed: Usage | None = None
+    """What the last attempt took where it failed; None where that is unknown."""
 
 
 class Ledger(Protocol):
@@ -274,8 +277,8 @@ class Ledger(Protocol):
         """
         ...
 
-    async def again(self, admission: Admission) -> None:
-        """Reserve one more attempt of an admitted call. Raises BudgetExhausted or Interrupted."""
+    async def again(self, admission: Admission, billed: Usage | None) -> None:
+        """Reserve one more attempt, after one that took ``billed`` (see `Receipt`). Raises as `admit`."""
         ...
 
     async def settle(self, receipt: Receipt) -> None:

@@ -13,11 +13,13 @@ from typing import Any
 
 import pyarrow as pa
 
+from evo.budget import Usage
 from evo.model import INSTRUCTION, Evaluation, Individual, Outcome, Prompt, sequence_of
 from evo.ports import Evidence, Receipt
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
+_NOTHING = Usage()
 _WORD = pa.dictionary(pa.int32(), pa.string())
 _TIME = pa.timestamp("us", tz="UTC")
 
@@ -84,6 +86,8 @@ TABLES: dict[str, pa.Schema] = {
         ("prompt_tokens", pa.int32()),
         ("output_tokens", pa.int32()),
         ("cost_usd", pa.float64()),
+        ("lost_tokens", pa.int32()),
+        ("lost_usd", pa.float64()),
         ("attempts", pa.int32()),
         ("recalled", pa.bool_()),
         ("error", pa.string()),
@@ -197,8 +201,11 @@ def evaluation_rows(
     ]
 
 
-def call_row(receipt: Receipt, *, recalled: bool = False) -> dict[str, Any]:
-    """Return a model call's row; ``recalled``: answered from an earlier run's log, not sent."""
+def call_row(receipt: Receipt, lost: Usage = _NOTHING, *, recalled: bool = False) -> dict[str, Any]:
+    """Return a model call's row; ``recalled``: answered from an earlier run's log, not sent.
+
+    ``lost`` is what its failed attempts took, without which the others are the answer's own.
+    """
     answer = receipt.completion
     return {
         "key": receipt.key,
@@ -210,6 +217,8 @@ def call_row(receipt: Receipt, *, recalled: bool = False) -> dict[str, Any]:
         "prompt_tokens": answer.prompt_tokens if answer else None,
         "output_tokens": answer.output_tokens if answer else None,
         "cost_usd": answer.cost_usd if answer else None,
+        "lost_tokens": lost.tokens,
+        "lost_usd": lost.usd,
         "attempts": receipt.attempts,
         "recalled": recalled,
         "error": receipt.error,

@@ -16,6 +16,7 @@ from evo.journal import Journal, read_pieces, read_table
 from evo.replay import completion_of
 
 _ANSWERS = ["key", "text", "prompt_tokens", "output_tokens", "cost_usd", "latency_s", "logprobs", "lengths"]
+_SPENT = ["prompt_tokens", "output_tokens", "cost_usd", "lost_tokens", "lost_usd", "attempts", "recalled"]
 US = 1_000_000
 """Microseconds of a second: what the log's times count."""
 
@@ -62,11 +63,12 @@ class RunStore:
 
 def spent_of(path: Path) -> Usage:
     """Return what a run's calls add up to; those answered from an earlier run's log count, but cost nothing."""
-    calls = read_table(path, "calls", ["prompt_tokens", "output_tokens", "cost_usd", "attempts", "recalled"])
-    tokens = sum(pc.sum(calls[name]).as_py() or 0 for name in ("prompt_tokens", "output_tokens"))
+    calls = read_table(path, "calls", _SPENT)
+    tokens = sum(pc.sum(calls[name]).as_py() or 0 for name in ("prompt_tokens", "output_tokens", "lost_tokens"))
     answered = calls.filter(pc.is_valid(calls["prompt_tokens"]))
     paid = answered.filter(pc.invert(answered["recalled"]))
-    usd = None if paid["cost_usd"].null_count else float(pc.sum(paid["cost_usd"]).as_py() or 0.0)
+    costs = (paid["cost_usd"], calls["lost_usd"])
+    usd = None if any(cost.null_count for cost in costs) else float(sum(pc.sum(cost).as_py() or 0 for cost in costs))
     return Usage(pc.sum(calls["attempts"]).as_py() or 0, tokens, usd)
 
 

@@ -124,12 +124,12 @@ class LiteLlm:
     def _read(self, reply: Any, latency_s: float) -> Completion:
         choices = getattr(reply, "choices", None) or []
         text = (choices[0].message.content or "") if choices else ""
-        if not text.strip():
-            raise _empty(choices)
         usage = getattr(reply, "usage", None)
         prompt_tokens, output_tokens = _count(usage, "prompt_tokens"), _count(usage, "completion_tokens")
         known = self._price is not None and prompt_tokens > 0
         cost = self._price.cost(prompt_tokens, output_tokens) if self._price and known else None
+        if not text.strip():
+            raise _empty(choices, prompt_tokens + output_tokens or None, cost)
         return Completion(text, prompt_tokens, output_tokens, cost, latency_s)
 
 
@@ -226,13 +226,14 @@ def _is_private(api_base: str) -> bool:
         return host == "localhost" or "." not in host
 
 
-def _empty(choices: Any) -> LlmError:
+def _empty(choices: Any, tokens: int | None, usd: float | None) -> LlmError:
     reason = getattr(choices[0], "finish_reason", "") if choices else ""
-    if reason == "length":
-        return LlmError("the reply ended at max_tokens before any text; raise max_tokens")
-    if reason == "content_filter":
-        return LlmError("the provider's content filter held the reply back")
-    return LlmError("expected a reply with text, got an empty one", transient=True)
+    message = {
+        "length": "the reply ended at max_tokens before any text; raise max_tokens",
+        "content_filter": "the provider's content filter held the reply back",
+    }.get(reason)
+    empty = "expected a reply with text, got an empty one"
+    return LlmError(message or empty, transient=message is None, tokens=tokens, usd=usd)
 
 
 def _count(usage: Any, name: str) -> int:

@@ -29,7 +29,7 @@ def as_llm_error(error: Exception, settings: ModelSettings, key: str | None) -> 
     """Return the error as the run understands it, in the provider's words; with the mend where it stops the run."""
     status = _status(error)
     if status == 408 or isinstance(error, (TimeoutError, asyncio.TimeoutError)):
-        return LlmError(f"no answer within {settings.timeout_s:g} s", transient=True)
+        return LlmError(f"no answer within {settings.timeout_s:g} s", transient=True, tokens=None, usd=None)
     text = on_one_line(str(error), key)
     fatal = status in _FATAL or (status in (400, 429) and bool(_FATAL_WORDS.search(text)))
     transient = not fatal and (status in _PASSING or status >= 500)

@@ -96,7 +96,7 @@ async def test_when_a_shard_cannot_be_paid_the_others_end_first_and_the_error_is
 
 
 async def test_a_lost_workers_rows_are_scored_by_another_and_its_reservations_are_free(open_broker):
-    broker = open_broker(budget={"calls": 1})
+    broker = open_broker(budget={"calls": 2})
     asked = asyncio.create_task(broker.evaluate(0, 1, PROMPT, [5]))
     job = await soon(broker.next_job(0))
     assert await broker.admit(0, admission("k")) is None

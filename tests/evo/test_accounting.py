@@ -55,6 +55,18 @@ async def test_a_passing_failure_is_sent_again_after_as_long_as_the_provider_ask
         assert opened.account.reserved.calls == opened.account.reserved.tokens == 0
 
 
+async def test_what_was_billed_for_failures_is_spent_and_what_nobody_knows_is_spent_at_its_bound(
+    tmp_path, script, slept
+):
+    inner = failing(script, busy(tokens=6, usd=0.25), busy(tokens=None, usd=None))
+    with bank(tmp_path / "run", tokens=1000) as opened:
+        bound = admission_of(ASK, inner.identity, Price(0.0, 0.0)).tokens
+        inner.price = Price(0.0, 0.0)
+        assert (await accounted(inner, opened).complete(ASK)).text == "yes"
+        assert opened.account.spent == Usage(3, 9 + 6 + bound, 0.25)
+        assert opened.account.reserved == Usage()
+
+
 async def test_a_lasting_failure_is_sent_once_and_recorded(tmp_path, script, slept):
     inner = failing(script, LlmError("no such model"))
     with bank(tmp_path / "run") as opened:

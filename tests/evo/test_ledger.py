@@ -11,8 +11,10 @@ from bank import admission, answer, bank, receipt
 import evo.ledger
 from evo.budget import Account, Usage
 from evo.errors import BudgetExhausted, ConfigError, EvoError, Interrupted
+from evo.ledger import LOST
 from evo.model import Budget
-from evo.ports import CANCELLED
+from evo.ports import CANCELLED, Admission
+from evo.store import spent_of
 
 PATIENCE_S = 10
 CAPS = [{"calls": 200}, {"tokens": 9000}, {"usd": 0.4}, {"calls": 300, "tokens": 12000, "usd": 0.9}]
@@ -35,7 +37,7 @@ async def use(bank, key: str, rng: np.random.Generator, log: Counter) -> str:
                     return "paid"
                 if attempts == 4:
                     return "failed"
-                await bank.ledger.again(want)
+                await bank.ledger.again(want, Usage(1))
                 attempts += 1
         finally:
             await bank.ledger.settle(receipt(key, paid, attempts=attempts))
@@ -57,9 +59,9 @@ async def test_512_calls_at_once_never_pass_a_cap_and_never_wait_for_ever(tmp_pa
         rows = opened.calls()
         assert opened.account.spent.calls == sum(row["attempts"] for row in rows) == sum(sent.values())
         assert opened.account.spent.tokens == sum(
-            (row["prompt_tokens"] or 0) + (row["output_tokens"] or 0) for row in rows
+            (row["prompt_tokens"] or 0) + (row["output_tokens"] or 0) + row["lost_tokens"] for row in rows
         )
-        assert opened.account.spent.usd == pytest.approx(sum(row["cost_usd"] or 0 for row in rows))
+        assert opened.account.spent.usd == pytest.approx(sum((row["cost_usd"] or 0) + row["lost_usd"] for row in rows))
         answered = [row["key"] for row in rows if row["text"] is not None]
         assert len(answered) == len(set(answered)) == fates["paid"]
 
@@ -125,7 +127,7 @@ async def test_the_only_call_under_a_cap_of_one_fails_instead_of_waiting_for_its
     with bank(tmp_path / "run", calls=1) as opened:
         await opened.ledger.admit(admission("k"))
         with pytest.raises(BudgetExhausted, match="all 1 model calls"):
-            await asyncio.wait_for(opened.ledger.again(admission("k")), PATIENCE_S)
+            await asyncio.wait_for(opened.ledger.again(admission("k"), Usage(1)), PATIENCE_S)
         await opened.ledger.settle(receipt("k", None, error="busy", attempts=1))
         assert opened.account.spent == Usage(1)
         assert opened.account.reserved == Usage()
@@ -135,14 +137,25 @@ async def test_two_calls_that_both_must_be_sent_again_do_not_wait_for_each_other
     with bank(tmp_path / "run", tokens=100) as opened:
         for key in "ab":
             await opened.ledger.admit(admission(key, 50))
-        again = [opened.ledger.again(admission(key, 50)) for key in "ab"]
+        again = [opened.ledger.again(admission(key, 50), Usage(1)) for key in "ab"]
         await asyncio.wait_for(asyncio.gather(*again), PATIENCE_S)
         assert opened.account.reserved.tokens == 100
         assert opened.account.spent == Usage(2)
 
 
+async def test_what_a_lost_worker_had_under_way_counts_at_its_bound_and_is_in_the_log(tmp_path):
+    with bank(tmp_path / "run", tokens=1000) as opened:
+        await opened.ledger.admit(Admission("k", 10, 0.5, "model", "task", 7))
+        await opened.ledger.again(Admission("k", 10, 0.5, "model", "task", 7), Usage(1, 3))
+        opened.ledger.abandon(["k"])
+        assert (opened.account.spent, opened.account.reserved) == (Usage(2, 13, 0.5), Usage())
+        (row,) = opened.calls()
+        assert (row["error"], row["attempts"], row["lost_tokens"], row["individual"]) == (LOST, 2, 13, 7)
+    assert spent_of(tmp_path / "run") == Usage(2, 13, 0.5)
+
+
 async def test_a_lost_workers_reservation_is_free_again_and_its_waiters_go(tmp_path):
-    with bank(tmp_path / "run", calls=1) as opened:
+    with bank(tmp_path / "run", calls=2) as opened:
         await opened.ledger.admit(admission("k"))
         other = asyncio.create_task(opened.ledger.admit(admission("k")))
         await asyncio.sleep(0)
@@ -230,7 +243,7 @@ async def test_a_stop_refuses_new_calls_repeats_and_those_that_wait_until_it_is_
         for key in "ab":
             await opened.ledger.admit(admission(key))
         waiting = asyncio.create_task(opened.ledger.admit(admission("c")))
-        repeat = asyncio.create_task(opened.ledger.again(admission("b")))
+        repeat = asyncio.create_task(opened.ledger.again(admission("b"), Usage(1)))
         await asyncio.sleep(0)
         await opened.ledger.settle(receipt("a", answer()))
         opened.ledger.stop(Interrupted("enough"))
@@ -311,6 +324,40 @@ async def test_a_model_that_answered_is_given_up_only_after_many_failures_in_a_r
             await opened.ledger.settle(failed(f"down {number}"))
         assert "failed in a row" in str(opened.ledger.given_up)
         assert "then `evo resume` goes on" in str(opened.ledger.given_up)
+
+
+@pytest.mark.parametrize(
+    ("caps", "billed", "counted"),
+    [
+        ({"tokens": 1000}, Usage(1, 7, 0.25), Usage(1, 7, 0.25)),
+        ({"usd": 10.0}, Usage(1, 7, None), Usage(1, 7, 0.5)),
+        ({"tokens": 1000}, None, Usage(1, 10, 0.5)),
+        ({"usd": 10.0}, None, Usage(1, 10, 0.5)),
+        ({"calls": 10}, None, Usage(1)),
+    ],
+)
+async def test_what_failed_attempts_took_counts_and_stays_in_the_log(tmp_path, caps, billed, counted):
+    with bank(tmp_path / "run", **caps) as opened:
+        await opened.ledger.admit(admission("a", usd=0.5))
+        await opened.ledger.settle(receipt("a", None, error="empty", billed=billed))
+        assert (opened.account.spent, opened.account.reserved) == (counted, Usage())
+        await opened.ledger.admit(admission("b", usd=0.5))
+        await opened.ledger.again(admission("b", usd=0.5), billed)
+        await opened.ledger.settle(receipt("b", answer(tokens=4, usd=0.125), attempts=2))
+        total = counted + counted + Usage(1, 4, 0.125)
+        assert (opened.account.spent, opened.account.reserved) == (total, Usage())
+        assert [row["lost_tokens"] for row in opened.calls()] == [counted.tokens] * 2
+        assert opened.cache.get("b")[0].tokens == 4, "the answer's own tokens stay its own"
+    assert spent_of(tmp_path / "run") == total
+
+
+async def test_an_attempt_that_ended_before_it_was_repeated_counts_once(tmp_path):
+    with bank(tmp_path / "run", calls=1, tokens=1000) as opened:
+        await opened.ledger.admit(admission("k"))
+        with pytest.raises(BudgetExhausted):
+            await opened.ledger.again(admission("k"), Usage(1, 7))
+        await opened.ledger.settle(receipt("k", None, error="empty", billed=Usage(1, 7)))
+        assert opened.account.spent == spent_of(tmp_path / "run") == Usage(1, 7)
 
 
 async def test_calls_given_up_on_their_way_say_nothing_of_the_model(tmp_path):

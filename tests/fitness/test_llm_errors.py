@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import asyncio
 import email.utils
+import pickle
 import time
 
 import pytest
 
+from evo.errors import LlmError
 from evo.settings import ModelSettings
 from fitness.provider_errors import LONGEST, as_llm_error, on_one_line
 
@@ -74,6 +76,19 @@ def test_a_time_out_says_how_long_was_waited(error: Exception) -> None:
     found = as_llm_error(error, SETTINGS, None)
     assert str(found) == "no answer within 2.5 s"
     assert found.transient
+    assert found.tokens is None, "what it cost is not known"
+
+
+def test_what_was_billed_for_an_error_comes_through_a_pickle() -> None:
+    error = pickle.loads(pickle.dumps(LlmError("empty", transient=True, tokens=7, usd=None, retry_after_s=2.0)))
+    assert (str(error), error.transient, error.fatal, error.tokens, error.usd, error.retry_after_s) == (
+        "empty",
+        True,
+        False,
+        7,
+        None,
+        2.0,
+    )
 
 
 def test_a_connection_that_fails_may_work_later() -> None:

@@ -14,7 +14,7 @@ from stub_provider import KEY, Provider
 
 from evo.errors import ConfigError, LlmError
 from evo.model import Request
-from evo.settings import ModelSettings
+from evo.settings import ModelSettings, PriceSettings
 from fitness.gguf import locate
 from fitness.llamacpp import LocalOptions, load
 from fitness.llm import LiteLlm
@@ -110,6 +110,19 @@ async def test_a_failure_is_one_call_and_told_apart(
     assert KEY not in str(error)
     assert "\n" not in str(error)
     assert provider.calls() == {name: 1}
+
+
+@pytest.mark.parametrize(
+    ("name", "tokens"), [("silent", 1010), ("blank", 1010), ("cut", 1010), ("no-choice", None), ("busy", 0)]
+)
+async def test_what_a_failure_was_billed_is_told_where_the_provider_says_it(
+    models: Models, name: str, tokens: int | None
+) -> None:
+    price = PriceSettings(prompt_usd_per_million=1.0, output_usd_per_million=100.0)
+    with pytest.raises(LlmError) as caught:
+        await models(name, price=price).complete(Request.user("Hi"))
+    assert caught.value.tokens == tokens
+    assert caught.value.usd == {1010: pytest.approx(0.002), 0: 0.0, None: None}[tokens]
 
 
 async def test_a_refused_connection_may_work_later(models: Models) -> None:
