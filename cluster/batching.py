@@ -12,14 +12,14 @@ from cluster.ports import Answer, BrokerPort
 from evo.budget import Usage
 from evo.errors import EvoError
 from evo.model import Completion
-from evo.ports import CANCELLED, Admission, Receipt
+from evo.receipts import CANCELLED, Admission, Receipt
 
 Item = TypeVar("Item")
 Reply = TypeVar("Reply")
 
 
 class BatchingLedger:
-    """The broker's `evo.ports.Ledger` for one worker.
+    """The broker's `evo.receipts.Ledger` for one worker.
 
     Args:
         worker: Its number.
@@ -33,7 +33,7 @@ class BatchingLedger:
         self._receipts = _Batch(self._settle_all, gather_s)
 
     async def admit(self, admission: Admission) -> Completion | None:
-        """See `evo.ports.Ledger.admit`."""
+        """See `evo.receipts.Ledger.admit`."""
         answer, error, must_wait = await self._heard(admission, self._admissions.add(admission))
         if must_wait:
             answer, error, _ = await self._heard(admission, asyncio.ensure_future(self._wait(admission)))
@@ -42,11 +42,11 @@ class BatchingLedger:
         return answer
 
     async def again(self, admission: Admission, billed: Usage | None) -> None:
-        """See `evo.ports.Ledger.again`."""
+        """See `evo.receipts.Ledger.again`."""
         await self._broker.again(admission, billed)
 
     async def settle(self, receipt: Receipt) -> None:
-        """See `evo.ports.Ledger.settle`."""
+        """See `evo.receipts.Ledger.settle`."""
         await self._receipts.add(receipt)  # from here on it is on its way, whoever waits for it
 
     async def _heard(self, admission: Admission, asked: asyncio.Future[Answer]) -> Answer:

@@ -20,7 +20,8 @@ from evo.budget import Account, Usage
 from evo.errors import BudgetExhausted, EvoError
 from evo.ledger import CallLedger, interrupted
 from evo.model import Completion, Evaluation, Individual, Prompt, Request
-from evo.ports import Admission, Receipt, Rows
+from evo.ports import Rows
+from evo.receipts import Admission, Receipt
 from evo.schema import ROOT_ISLAND, event_row
 from evo.settings import RunSettings
 from evo.status import IslandStatus, Snapshot
@@ -125,7 +126,7 @@ class Broker:
         return [(answer, error, wait is not None) for answer, error, wait in answers]
 
     async def admit(self, worker: int, admission: Admission) -> Completion | None:
-        """See `evo.ports.Ledger.admit`."""
+        """See `evo.receipts.Ledger.admit`."""
         while True:
             answer, error, must_wait = self._try_admit(worker, admission)
             if error is not None:
@@ -135,11 +136,11 @@ class Broker:
             await asyncio.shield(must_wait)
 
     async def again(self, admission: Admission, billed: Usage | None) -> None:
-        """See `evo.ports.Ledger.again`."""
+        """See `evo.receipts.Ledger.again`."""
         await self.ledger.again(admission, billed)
 
     async def settle(self, worker: int, receipts: Sequence[Receipt]) -> None:
-        """See `evo.ports.Ledger.settle`."""
+        """See `evo.receipts.Ledger.settle`."""
         self._jobs.desk(worker).keys.difference_update(receipt.key for receipt in receipts)
         self.ledger.settle_all(receipts)
         if self.ledger.given_up is not None and self.failure is None:

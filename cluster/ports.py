@@ -9,7 +9,8 @@ from cluster.jobs import Job
 from evo.budget import Usage
 from evo.errors import EvoError
 from evo.model import Completion, Evaluation, Individual, Prompt, Request
-from evo.ports import Admission, Receipt, Rows
+from evo.ports import Rows
+from evo.receipts import Admission, Receipt
 from evo.status import IslandStatus
 
 Answer = tuple[Completion | None, EvoError | None, bool]

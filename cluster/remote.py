@@ -16,7 +16,8 @@ from cluster.ports import Answer
 from evo.budget import Usage
 from evo.errors import EvoError
 from evo.model import Completion, Evaluation, Individual, Prompt, Request
-from evo.ports import Admission, Receipt, Rows
+from evo.ports import Rows
+from evo.receipts import Admission, Receipt
 from evo.settings import RunSettings
 from evo.status import IslandStatus, Snapshot
 

@@ -12,8 +12,9 @@ import numpy as np
 from evo.budget import Usage
 from evo.errors import Interrupted, LlmError
 from evo.model import Completion, Request
-from evo.ports import CANCELLED, Admission, Ledger, Llm, Price, Receipt
+from evo.ports import Llm, Price
 from evo.randomness import child_rng
+from evo.receipts import CANCELLED, Admission, Ledger, Receipt
 
 TEMPLATE_TOKENS = 64
 """Allowance for what a provider's chat template adds to a prompt."""

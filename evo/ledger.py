@@ -12,7 +12,7 @@ from evo.cache import HELD_S, AnswerCache
 from evo.errors import BudgetExhausted, ConfigError, Interrupted, LlmError
 from evo.journal import Journal
 from evo.model import Completion
-from evo.ports import Admission, Receipt
+from evo.receipts import Admission, Receipt
 from evo.schema import call_row
 from evo.trial import Trial
 
@@ -97,13 +97,13 @@ class CallLedger:
         return None
 
     async def admit(self, admission: Admission) -> Completion | None:
-        """See `evo.ports.Ledger.admit`."""
+        """See `evo.receipts.Ledger.admit`."""
         while isinstance(answer := self.try_admit(admission), asyncio.Future):
             await asyncio.shield(answer)
         return answer
 
     async def again(self, admission: Admission, billed: Usage | None) -> None:
-        """See `evo.ports.Ledger.again`."""
+        """See `evo.receipts.Ledger.again`."""
         flight = self._flying[admission.key]
         # The failed attempt is spent and holds nothing any more: else such calls could wait for one another.
         lost = self._charged(billed, flight.wanted)
@@ -118,7 +118,7 @@ class CallLedger:
         flight.wanted = wanted
 
     async def settle(self, receipt: Receipt) -> None:
-        """See `evo.ports.Ledger.settle`."""
+        """See `evo.receipts.Ledger.settle`."""
         self.settle_all([receipt])
 
     def settle_all(self, receipts: Sequence[Receipt]) -> None:

@@ -15,7 +15,8 @@ import pyarrow as pa
 
 from evo.budget import Usage
 from evo.model import INSTRUCTION, Evaluation, Individual, Outcome, Prompt, sequence_of
-from evo.ports import Evidence, Receipt
+from evo.ports import Evidence
+from evo.receipts import Receipt
 
 SCHEMA_VERSION = 4
 

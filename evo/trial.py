@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from evo.errors import LlmError
-from evo.ports import CANCELLED, Receipt
+from evo.receipts import CANCELLED, Receipt
 
 FIRST_FAILURES = 2
 """Failed calls, each with all its attempts, after which a model that never answered is given up."""

@@ -14,7 +14,7 @@ from cluster.ports import Answer
 from evo.errors import BudgetExhausted
 from evo.journal import Journal
 from evo.model import Completion
-from evo.ports import CANCELLED, Admission, Receipt
+from evo.receipts import CANCELLED, Admission, Receipt
 from fitness.toy import toy_rows
 
 GRANTED: Answer = (None, None, False)

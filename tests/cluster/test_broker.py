@@ -13,7 +13,7 @@ from evo.errors import BudgetExhausted, EvoError, Interrupted
 from evo.folder import RunFolder
 from evo.journal import read_table
 from evo.model import Completion, Evaluation, Individual, Outcome, Prompt, Request
-from evo.ports import Admission, Receipt
+from evo.receipts import Admission, Receipt
 from evo.schema import individual_row
 from evo.settings import RunSettings
 from evo.status import IslandStatus

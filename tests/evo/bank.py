@@ -12,7 +12,7 @@ from evo.cache import AnswerCache
 from evo.journal import Journal, read_table
 from evo.ledger import CallLedger
 from evo.model import Budget, Completion
-from evo.ports import Admission, Receipt
+from evo.receipts import Admission, Receipt
 
 
 class WatchedAccount(Account):

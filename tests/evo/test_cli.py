@@ -18,7 +18,7 @@ from evo.config import load
 from evo.engine import prepare
 from evo.folder import RunFolder, write_json
 from evo.model import FAILED, Completion, Individual, Outcome, Prompt
-from evo.ports import Receipt
+from evo.receipts import Receipt
 from evo.schema import call_row, evaluation_rows, event_row
 from evo.settings import RunSettings
 from evo.verdict import finalists, verdict

@@ -18,7 +18,7 @@ import evo.journal as module
 from evo.errors import EvoError
 from evo.journal import Journal, next_number, open_journals, read_journal, read_pieces, read_table, seal
 from evo.model import Completion
-from evo.ports import Receipt
+from evo.receipts import Receipt
 from evo.schema import TABLES, call_row, event_row
 
 

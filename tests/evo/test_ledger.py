@@ -13,7 +13,7 @@ from evo.budget import Account, Usage
 from evo.errors import BudgetExhausted, ConfigError, EvoError, Interrupted
 from evo.ledger import LOST
 from evo.model import Budget
-from evo.ports import CANCELLED, Admission
+from evo.receipts import CANCELLED, Admission
 from evo.store import spent_of
 
 PATIENCE_S = 10

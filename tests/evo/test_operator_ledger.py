@@ -14,7 +14,7 @@ from evo import Run, evolve
 from evo.journal import Journal
 from evo.model import DROPPED, FAILED, MIGRATION, NO_PROMPT, Completion, Individual, Outcome, Prompt
 from evo.operator_ledger import SCHEMA, operator_ledger
-from evo.ports import Receipt
+from evo.receipts import Receipt
 from evo.schema import call_row, edge_rows, evaluation_rows, individual_row
 from evo.statistics import difference_interval
 from evo.verdict import SEED
