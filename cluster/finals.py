@@ -59,7 +59,7 @@ async def finish(order: Commission, broker: AnyBroker) -> None:
 
 
 def _sides(order: Commission, chosen: Finalists) -> list[Side]:
-    model, _ = order.models_of(chosen.winner.island)
+    model = order.models_of(chosen.winner.island).task
     rows = set(order.task.examples("test"))
     return [
         Side(one, model, frozenset(rows.difference(test_scores(order.path, one.number)))) for one in chosen.distinct

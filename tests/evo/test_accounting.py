@@ -100,7 +100,7 @@ async def test_a_retry_that_no_longer_fits_ends_with_the_budget_and_settles(tmp_
 
 
 class Stuck:
-    identity, can_choose, price = "stuck", False, None
+    identity, can_choose, can_embed, price = "stuck", False, False, None
 
     def __init__(self) -> None:
         self.begun = asyncio.Event()
@@ -154,7 +154,7 @@ async def test_a_known_answer_is_not_sent_and_slots_bound_what_is(tmp_path, scri
     inner, most, now = script(), 0, 0
 
     class Counting:
-        identity, can_choose, price = "counting", False, Price(0.0, 0.0)
+        identity, can_choose, can_embed, price = "counting", False, False, Price(0.0, 0.0)
 
         async def complete(self, request: Request) -> Completion:
             nonlocal most, now
@@ -178,7 +178,7 @@ async def test_when_time_is_over_only_the_calls_just_admitted_are_still_sent(tmp
     release, sent = asyncio.Event(), 0
 
     class Slow:
-        identity, can_choose, price = "model", False, Price(0.0, 0.0)
+        identity, can_choose, can_embed, price = "model", False, False, Price(0.0, 0.0)
 
         async def complete(self, request: Request) -> Completion:
             nonlocal sent

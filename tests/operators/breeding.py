@@ -68,6 +68,7 @@ class ScriptedLlm:
     requests: list[Request] = field(default_factory=list)
     identity: str = "scripted"
     can_choose: bool = False
+    can_embed: bool = False
     price: Price | None = None
 
     async def complete(self, request: Request) -> Completion:
