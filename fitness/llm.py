@@ -11,6 +11,7 @@ import logging
 import os
 import time
 import warnings
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -33,6 +34,8 @@ _NOISE = (
 _SAMPLING = frozenset({"temperature", "max_tokens", "seed", "stop", "top_p"})
 _OURS = _SAMPLING | {"model", "messages", "input", "n", "stream", "timeout", "api_base"}
 _NO_KEY = "none"
+EMBEDDING, EMBED = "embedding", "embed"
+"""The mode of models that embed, in LiteLLM's list, and what most of their names hold."""
 _CLOSING_S = 0.05
 """Closed sockets are only let go of by later turns of the event loop."""
 _calls: set[object] = set()
@@ -61,8 +64,10 @@ class LiteLlm:
             warnings.simplefilter("ignore")  # its lazy imports warn of its own types
             _provider(self._litellm, settings)
             self._key = _key(self._litellm, settings)
-            self._price = _price(self._litellm, settings)
-            self._can_embed = _can_embed(self._litellm, settings)
+            listing = _listing(self._litellm, settings)
+            self._price = _price(settings, listing)
+            # The list takes some for chat models that say in their name what they are.
+            self._can_embed = listing.get("mode", EMBEDDING) == EMBEDDING or EMBED in settings.name
             self._errors = _errors()
 
     @property
@@ -231,28 +236,24 @@ def _key(litellm: Any, settings: ModelSettings) -> str | None:
     )
 
 
-def _price(litellm: Any, settings: ModelSettings) -> Price | None:
+def _listing(litellm: Any, settings: ModelSettings) -> dict[str, Any]:
+    """Return what LiteLLM's list of models says of one; nothing where it is not listed, or behind an own endpoint."""
+    if settings.api_base and _is_private(settings.api_base):
+        return {}
+    try:
+        key = litellm.get_model_info(settings.name)["key"]
+    except (litellm.exceptions.ModelNotMappedError, ValueError):
+        return {}
+    return litellm.model_cost.get(key) or {}  # where it does not know, what it returned is a guess
+
+
+def _price(settings: ModelSettings, listing: Mapping[str, Any]) -> Price | None:
     if own := settings.price:
         return Price(own.prompt_usd_per_million / 1e6, own.output_usd_per_million / 1e6)
-    if settings.api_base and _is_private(settings.api_base):
-        return None
-    try:
-        listed = litellm.get_model_info(settings.name)
-    except (litellm.exceptions.ModelNotMappedError, ValueError):
-        return None
-    entry = litellm.model_cost.get(listed["key"]) or {}
-    prompt, output = entry.get("input_cost_per_token"), entry.get("output_cost_per_token")
+    writes = listing.get("mode") != EMBEDDING
+    prompt = listing.get("input_cost_per_token")
+    output = listing.get("output_cost_per_token", None if writes else 0.0)
     return None if prompt is None or output is None else Price(float(prompt), float(output))
-
-
-def _can_embed(litellm: Any, settings: ModelSettings) -> bool:
-    """Whether the model is listed as one that embeds; True where it is not listed, or behind an own endpoint."""
-    if settings.api_base and _is_private(settings.api_base):
-        return True
-    try:
-        return litellm.get_model_info(settings.name).get("mode") in (None, "embedding")
-    except (litellm.exceptions.ModelNotMappedError, ValueError):
-        return True
 
 
 def _endpoint(api_base: str) -> str:

@@ -245,3 +245,9 @@ def test_pauses_grow_are_jittered_and_bounded():
         assert all(ceiling / 2 <= pause <= ceiling for pause in drawn)
         assert len(drawn) > 1
     assert pause_s(1, 100.0, rng) == 100.0
+
+
+def test_an_embedding_is_admitted_without_output():
+    text, reply = admission_of(ASK, "m", Price(1.0, 1.0)), ASK.max_tokens
+    vector = admission_of(Request.user(ASK.text, max_tokens=5, embedding=True), "m", Price(1.0, 1.0))
+    assert (vector.tokens, vector.usd) == (text.tokens - reply, text.tokens - reply)
