@@ -32,7 +32,7 @@ _NOISE = (
     r"coroutine '\w+\.(acompletion|aembedding)' was never awaited",  # where a call is cancelled before it is sent
 )
 _SAMPLING = frozenset({"temperature", "max_tokens", "seed", "stop", "top_p"})
-_OURS = _SAMPLING | {"model", "messages", "input", "n", "stream", "timeout", "api_base"}
+_OURS = _SAMPLING | {"model", "messages", "input", "encoding_format", "n", "stream", "timeout", "api_base"}
 _NO_KEY = "none"
 EMBEDDING, EMBED = "embedding", "embed"
 """The mode of models that embed, in LiteLLM's list, and what most of their names hold."""
@@ -116,7 +116,7 @@ class LiteLlm:
 
     def _arguments(self, request: Request) -> dict[str, Any]:
         settings = self._settings
-        asked = {"input": [request.text]} if request.embedding else _asked(request)
+        asked = {"input": [request.text], "encoding_format": "float"} if request.embedding else _asked(request)
         given = {**asked, "api_base": settings.api_base, "api_key": self._key}
         return {
             "drop_params": True,
@@ -142,7 +142,7 @@ class LiteLlm:
         vector = found[0]["embedding"] if found else []
         if not isinstance(vector, list) or not all(isinstance(value, int | float) for value in vector):
             raise LlmError(
-                "expected an embedding as a list of numbers, got another form; remove encoding_format from the options",
+                "expected an embedding as a list of numbers, got another form; name another embedding_model",
                 tokens=tokens or None,
                 usd=cost,
             )
@@ -185,6 +185,7 @@ def _quiet_litellm() -> Any:
         litellm.ModelResponse()  # its types are built on first use, with warnings of their own
     litellm.suppress_debug_info = True
     litellm.telemetry = False
+    litellm.DEFAULT_MAX_RETRIES = 0  # for embeddings it takes max_retries=0 to mean that none was given
     for name in ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     return litellm
