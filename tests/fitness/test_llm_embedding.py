@@ -46,7 +46,8 @@ async def test_a_text_is_sent_once_and_its_vector_scaled_and_paid_for(provider: 
     options = {"dimensions": 3, "allowed_openai_params": ["dimensions"]}
     reply = await asked(provider.api_base, "vectors", price=price, options=options)
     assert (reply.text, reply.embedding) == ("", (0.6, 0.0, -0.8))
-    assert (reply.prompt_tokens, reply.output_tokens, reply.cost_usd) == (7, 0, pytest.approx(14e-6))
+    assert (reply.prompt_tokens, reply.output_tokens) == (7, 0)
+    assert reply.cost_usd == pytest.approx(14e-6)
     (body,) = provider.bodies
     assert body == {"model": "vectors", "input": ["Sort the text."], "encoding_format": "float", "dimensions": 3}
     assert (await asked(provider.api_base, "uncounted-vectors", price=price)).cost_usd is None
