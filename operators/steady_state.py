@@ -155,7 +155,7 @@ class SteadyState:
             state,
             living=living,
             pending=tuple(other for other in state.pending if other.number != individual.number),
-            origins=_origins(state, birth, living),
+            origins=origins_of(state.origins, birth, living),
             credits=tuple(_credited(credit, birth, fresh) for credit in state.credits),
             seen=state.seen | {individual.number},
         )
@@ -191,12 +191,14 @@ class SteadyState:
         )
 
 
-def _origins(state: Steady, birth: Birth | None, living: tuple[Individual, ...]) -> tuple[tuple[int, Individual], ...]:
+def origins_of(
+    known: Sequence[tuple[int, Individual]], birth: Birth | None, living: Sequence[Individual]
+) -> tuple[tuple[int, Individual], ...]:
     """Return the origins of those who live, with a newborn's if it is an edit."""
-    known = dict(state.origins)
+    origins = dict(known)
     if birth is not None and birth.base is not None and birth.operator == "edit":
-        known[birth.number] = birth.base
-    return tuple((member.number, known[member.number]) for member in living if member.number in known)
+        origins[birth.number] = birth.base
+    return tuple((member.number, origins[member.number]) for member in living if member.number in origins)
 
 
 def _credited(credit: Credit, birth: Birth | None, fresh: bool) -> Credit:
