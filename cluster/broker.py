@@ -135,12 +135,19 @@ class Broker:
                 return answer
             await asyncio.shield(must_wait)
 
-    async def again(self, admission: Admission, billed: Usage | None) -> None:
+    async def again(self, worker: int, admission: Admission, billed: Usage | None) -> None:
         """See `evo.receipts.Ledger.again`."""
+        if self._jobs.is_lost(worker):
+            raise interrupted()
         await self.ledger.again(admission, billed)
 
     async def settle(self, worker: int, receipts: Sequence[Receipt]) -> None:
-        """See `evo.receipts.Ledger.settle`."""
+        """See `evo.receipts.Ledger.settle`. Late receipts of a lost worker are not booked: its calls were, when it was.
+
+        Another worker may have the same calls under way by now, which these must not end.
+        """
+        if self._jobs.is_lost(worker):
+            return
         self._jobs.desk(worker).keys.difference_update(receipt.key for receipt in receipts)
         self.ledger.settle_all(receipts)
         if self.ledger.given_up is not None and self.failure is None:

@@ -100,9 +100,9 @@ class RemoteBroker:
         answers: Sequence[Answer] = await self._call("admit_all", worker, admissions)
         return answers
 
-    async def again(self, admission: Admission, billed: Usage | None) -> None:
+    async def again(self, worker: int, admission: Admission, billed: Usage | None) -> None:
         """See `Broker.again`."""
-        await self._call("again", admission, billed)
+        await self._call("again", worker, admission, billed)
 
     async def settle(self, worker: int, receipts: Sequence[Receipt]) -> None:
         """See `Broker.settle`."""
