@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
-from cluster.finals import finish
+from cluster.finals import finish, test_calls
 from cluster.island import Shore
 from cluster.remote import AnyBroker
 from cluster.topology import topology
@@ -82,7 +82,7 @@ async def _voyage(
     crew = [asyncio.create_task(_keep_worker(fleet, broker, place, plan, spare, over)) for place in range(workers)]
     helpers = [asyncio.create_task(_watch(broker, watch)), asyncio.create_task(_obey(broker, stop, over))]
     try:
-        await broker.keep_for_final(2 * len(order.task.examples("test")))
+        await broker.keep_for_final(*test_calls(order.task))
         await _search(order, fleet, broker, stop, over)
         await finish(order, broker)
         watch(await broker.snapshot())

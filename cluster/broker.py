@@ -57,7 +57,7 @@ class Broker:
         self._taken: dict[tuple[int, int], tuple[Individual, ...]] = {}
         self._starts: Counter[int] = Counter()
         self._barren = self._needed = 0
-        self._final_calls = 0
+        self._winner_calls = self._baseline_calls = 0
         self.store.journal.append({"events": [event_row(ROOT_ISLAND, "started")]})
 
     # --- islands ---
@@ -177,13 +177,16 @@ class Broker:
     async def enter_final(self) -> None:
         """Leave the search and free what was set aside for the final test."""
         self.phase = "test"
-        self._final_calls = 0
+        self._winner_calls = self._baseline_calls = 0
         self.account.kept, self.account.kept_s = Usage(), 0.0
         self.ledger.stop(self.failure)
 
-    async def keep_for_final(self, calls: int) -> None:
-        """Set aside enough for ``calls`` calls at the end, at most a quarter of any cap."""
-        self._final_calls = calls
+    async def keep_for_final(self, winner: int, baseline: int = 0) -> None:
+        """Set aside the calls that testing each takes, the winner's more as soon as anyone living takes more.
+
+        At most a quarter of any cap.
+        """
+        self._winner_calls, self._baseline_calls = winner, baseline
         self._keep()
 
     async def failed_with(self) -> EvoError | None:
@@ -275,9 +278,11 @@ class Broker:
         return Usage(calls, round(calls * tally.task_tokens / seen), calls * tally.task_usd / seen)
 
     def _keep(self) -> None:
-        if not self._final_calls:
+        if not self._winner_calls:
             return
-        budget, kept = self.account.budget, self._likely(self._final_calls)
+        most = max(self._winner_calls, *(status.test_calls for status in self._islands.values()), 0)
+        calls = most + self._baseline_calls
+        budget, kept = self.account.budget, self._likely(calls)
         if budget.calls is not None:
             kept = replace(kept, calls=min(kept.calls, int(KEPT_SHARE * budget.calls)))
         if budget.tokens is not None:
@@ -288,6 +293,6 @@ class Broker:
         if budget.seconds is not None and sent:
             # Both since this broker began: time of earlier attempts has no calls in the tally.
             pace = (self.account.elapsed_s - self.store.elapsed_s) / sent
-            likely = max(self._final_calls * pace, KEPT_LEAST * budget.seconds, KEPT_LEAST_S)
+            likely = max(calls * pace, KEPT_LEAST * budget.seconds, KEPT_LEAST_S)
             self.account.kept_s = min(likely, KEPT_SHARE * budget.seconds)
         self.account.kept = kept

@@ -124,9 +124,9 @@ class RemoteBroker:
         """See `Broker.enter_final`."""
         await self._call("enter_final")
 
-    async def keep_for_final(self, calls: int) -> None:
+    async def keep_for_final(self, winner: int, baseline: int = 0) -> None:
         """See `Broker.keep_for_final`."""
-        await self._call("keep_for_final", calls)
+        await self._call("keep_for_final", winner, baseline)
 
     async def affordable(self, wanted: int) -> int:
         """See `Broker.affordable`."""
