@@ -10,12 +10,12 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
-from cluster.finals import finish, test_calls
+from cluster.finals import finish
 from cluster.island import Shore
 from cluster.remote import AnyBroker
 from cluster.topology import topology
 from cluster.workers import WorkerPlan
-from evo.commission import Commission, Watch
+from evo.commission import Commission, Watch, test_calls
 from evo.errors import ConfigError, EvoError, Interrupted
 from evo.history import history_of
 from evo.life import Life, begin, repeat

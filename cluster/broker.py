@@ -16,7 +16,7 @@ from typing import Any
 
 from cluster.jobs import Job, JobQueue
 from cluster.ports import Answer
-from evo.budget import Account, Usage
+from evo.budget import BARREN, KEPT_SHARE, Account, Usage
 from evo.errors import BudgetExhausted, EvoError
 from evo.ledger import CallLedger, interrupted
 from evo.model import Completion, Evaluation, Individual, Prompt, Request
@@ -29,10 +29,8 @@ from evo.store import RunStore
 
 SHARD = (16, 64)
 """Fewest and most rows handed to a worker at once."""
-BARREN = 1000
-"""Births in a row without a model call after which a search is taken to repeat itself."""
-KEPT_LEAST_S, KEPT_LEAST, KEPT_SHARE = 1.0, 0.1, 0.25
-"""Most of any cap that is set aside for the final test, and the least of the seconds: births under way end in it."""
+KEPT_LEAST_S, KEPT_LEAST = 1.0, 0.1
+"""Least of the seconds that is set aside for the final test: births under way end in it."""
 
 
 class Broker:

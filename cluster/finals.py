@@ -59,13 +59,6 @@ async def finish(order: Commission, broker: AnyBroker) -> None:
     write_json(order.path / "result.json", result)
 
 
-def test_calls(task: Task) -> tuple[int, int]:
-    """Return how many calls the final test takes at least for the winner, and at most for the best seed prompt."""
-    rows = task.examples("test")
-    baseline = max((sum(task.calls(seed, rows)) for seed in task.brief.seeds), default=0)
-    return max(baseline, len(rows)), baseline
-
-
 def _calls(task: Task, sides: Sequence[Side], rows: Sequence[int]) -> list[int]:
     """Return how many calls the first rows take on all sides, for every number of rows from none on."""
     taken = dict.fromkeys(rows, 0)
