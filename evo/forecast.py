@@ -125,9 +125,8 @@ def _forecast(
     offline: bool,
     rates: Sequence[Rates],
 ) -> Forecast:
-    final, cap = books.final, books.budget.calls
-    final_calls = final.calls if cap is None else min(final.calls, cap - books.calls)
-    share = final_calls / max(1, final.calls)
+    final, share = books.final, books.affordable
+    final_calls = int(share * final.calls)
     usd = None if books.usd is None or final.usd is None else books.usd + share * final.usd
     calls = books.calls + final_calls
     ended_by = "seconds" if limited and books.ended_by == "calls" else books.ended_by
@@ -138,12 +137,12 @@ def _forecast(
         tuple(_island(order, number, world) for number, world in enumerate(worlds)),
         books.calls,
         final_calls,
-        round(books.tokens + share * final.tokens),
+        int(books.tokens + share * final.tokens),
         None if offline else usd,
         None if pace_s is None else calls * pace_s,
         ended_by,
         offline,
-        tuple(dict.fromkeys(note for one in rates for note in one.notes)),
+        tuple(filter(None, dict.fromkeys([unpaid_founding(order), *(note for one in rates for note in one.notes)]))),
     )
 
 

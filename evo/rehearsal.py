@@ -68,6 +68,18 @@ class Books:
         usd = None if self.task_usd is None else self.task_usd * share
         return Usage(self.final_calls, round(self.task_tokens * share), usd)
 
+    @property
+    def affordable(self) -> float:
+        """Share of the final test that is paid for."""
+        final, budget = self.final, self.budget
+        amounts = (
+            (budget.calls, self.calls, final.calls),
+            (budget.tokens, self.tokens, final.tokens),
+            (budget.usd, self.usd, final.usd),
+        )
+        shares = [(cap - spent) / wanted for cap, spent, wanted in amounts if cap and wanted and spent is not None]
+        return min([1.0, *shares])
+
     def pay(self, calls: int, prompt: float, output: float, price: Price | None, *, task: bool) -> int:
         """Book calls, as many of them as the budget pays for, and return how many."""
         tokens = prompt + output
