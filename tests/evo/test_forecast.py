@@ -93,7 +93,7 @@ def estimated(tmp_path: Path, **more: Any) -> Forecast:
         {"method": {"name": "protegi", "rounds": 2}, "seed": 2},
         {"method": "ape", "prompts": []},
         {"method": "steady-state", "budget": {"births": 40}},
-        {"islands": [{"method": STEADY}, {"method": "ape"}], "budget": {"births": 100}},
+        {"islands": [{"method": {"name": "opro", "num_search_steps": 3}}, {"method": "ape"}], "topology": "isolated"},
     ],
     ids=str,
 )
