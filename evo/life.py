@@ -181,7 +181,10 @@ def _rank(individual: Individual) -> tuple[float, int, int]:
 
 def status_of(ground: Ground[S], life: Life[S]) -> IslandStatus:
     """Return an island at a glance."""
-    living = sorted(i.fitness for i in ground.method.living(life.state) if i.ok)
+    members = ground.method.living(life.state)
+    living = sorted(i.fitness for i in members if i.ok)
+    rivals = {one.prompt for one in (*members, life.best) if one is not None}
+    test = ground.task.examples("test")
     return IslandStatus(
         island=ground.island,
         births=life.told,
@@ -190,4 +193,5 @@ def status_of(ground: Ground[S], life: Life[S]) -> IslandStatus:
         median=living[len(living) // 2] if living else None,
         improved_by=life.best.operator if life.best else "",
         generation=life.best.generation if life.best else 0,
+        test_calls=max((sum(ground.task.calls(prompt, test)) for prompt in rivals), default=0),
     )

@@ -211,6 +211,13 @@ class Task(Protocol):
         """Return the numbers of a split (train, dev or test), in the run's shared order."""
         ...
 
+    def calls(self, prompt: Prompt, examples: Sequence[int]) -> Sequence[int]:
+        """Return how many model calls each of these examples takes at most, in their order, where none is known.
+
+        A call that several share counts for the first of them.
+        """
+        ...
+
     def check(self, prompt: Prompt) -> None:
         """Raises OperatorError when the prompt is empty, lost a placeholder, or changed a locked part."""
         ...
