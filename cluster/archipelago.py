@@ -74,9 +74,11 @@ async def sail(order: Commission, fleet: Fleet, workers: int, stop: asyncio.Even
 async def _voyage(
     order: Commission, fleet: Fleet, broker: AnyBroker, workers: int, stop: asyncio.Event, watch: Watch
 ) -> None:
-    judged = {order.models_of(number)[0] for number in range(len(order.settings.archipelago))}
+    models = [order.models_of(number) for number in range(len(order.settings.archipelago))]
+    judged = sorted({places.task for places in models})
+    embedders = sorted({places.embedding for places in models if places.embedding is not None})
     slots = max(1, order.settings.concurrency // workers)
-    plan = WorkerPlan(order.task, order.models, slots, tuple(sorted(judged)))
+    plan = WorkerPlan(order.task, order.models, slots, tuple(judged), tuple(embedders))
     over = asyncio.Event()
     spare = itertools.count(workers)
     crew = [asyncio.create_task(_keep_worker(fleet, broker, place, plan, spare, over)) for place in range(workers)]

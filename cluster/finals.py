@@ -70,7 +70,7 @@ def _calls(task: Task, sides: Sequence[Side], rows: Sequence[int]) -> list[int]:
 
 
 def _sides(order: Commission, chosen: Finalists) -> list[Side]:
-    model, _ = order.models_of(chosen.winner.island)
+    model = order.models_of(chosen.winner.island).task
     rows = set(order.task.examples("test"))
     return [
         Side(one, model, frozenset(rows.difference(test_scores(order.path, one.number)))) for one in chosen.distinct

@@ -155,8 +155,7 @@ def _with_data(settings: RunSettings, sources: Mapping[str, Any]) -> RunSettings
 
 def _refuse_endless(settings: RunSettings) -> None:
     caps = {name for name, value in settings.budget.model_dump().items() if value is not None}
-    models = [m for island in settings.archipelago for m in (island.model, island.operator_model) if m is not None]
-    if caps == {"usd"} and all(model.name.startswith(("local/", "fake/")) for model in models):
+    if caps == {"usd"} and all(model.name.startswith(("local/", "fake/")) for model in settings.models):
         raise ConfigError(
             "a cap in USD alone never ends a run whose models are free; add budget.calls or budget.seconds"
         )

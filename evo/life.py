@@ -8,7 +8,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from evo.errors import EvoError
 from evo.history import ASKED, Past
-from evo.model import FAILED, MIGRATION, Evaluation, Individual, Prompt, island_of, sequence_of
+from evo.model import FAILED, MIGRATION, Brief, Evaluation, Individual, Prompt, island_of, sequence_of
 from evo.ports import Evidence, Llm, Method, Proposal, Racing, Task
 from evo.randomness import child_rng
 from evo.replay import Found
@@ -51,6 +51,13 @@ class Ground(Generic[S]):
     racing: Racing
     task: Task
     births: int | None = None
+    can_embed: bool = False
+    """Whether the island has an embedding model."""
+
+    @property
+    def brief(self) -> Brief:
+        """What the method may know: the task's brief, and what the island can do."""
+        return replace(self.task.brief, can_embed=self.can_embed)
 
 
 @dataclass(slots=True)
@@ -75,7 +82,7 @@ class Life(Generic[S]):
 
 def begin(ground: Ground[S]) -> Life[S]:
     """Return an island's life before its first birth."""
-    return Life(ground.method.start(ground.task.brief))
+    return Life(ground.method.start(ground.brief))
 
 
 def relive(ground: Ground[S], history: Iterable[Past]) -> Life[S]:

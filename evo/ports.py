@@ -39,6 +39,11 @@ class Llm(Protocol):
         ...
 
     @property
+    def can_embed(self) -> bool:
+        """Whether requests with ``embedding`` are answered with one, as far as can be told before the first."""
+        ...
+
+    @property
     def price(self) -> Price | None:
         """The price of a token, or None where it is unknown (unknown is not free)."""
         ...
