@@ -105,8 +105,7 @@ def _rehearsed(
     worlds = []
     for island in range(len(order.settings.archipelago)):
         places = order.models_of(island)
-        models = (rates[places[0]], rates[places[1]])
-        worlds.append(Rehearsal(order.ground(island), books, models, places, first_only))
+        worlds.append(Rehearsal(order.ground(island), books, rates, places, first_only))
 
     async def together() -> None:
         await asyncio.gather(*(world.run() for world in worlds))
@@ -165,14 +164,21 @@ def _island(order: Commission, number: int, world: Rehearsal) -> IslandForecast:
 
 async def _rates(order: Commission, *, offline: bool) -> list[Rates]:
     """Return what each of the run's models takes, in their order. Raises EvoError at the first that does not answer."""
-    pairs = [order.models_of(number) for number in range(len(order.settings.archipelago))]
+    uses = [order.models_of(number) for number in range(len(order.settings.archipelago))]
     found = []
     for place, model in enumerate(order.models):
         if offline:
             found.append(await guessed(order.task, model))
             continue
-        tests, writes = any(place == test for test, _ in pairs), any(place == write for _, write in pairs)
-        found.append(await measured(order.task, model, tests=tests, writes=writes))
+        found.append(
+            await measured(
+                order.task,
+                model,
+                tests=any(place == use.task for use in uses),
+                writes=any(place == use.operator for use in uses),
+                embeds=any(place == use.embedding for use in uses),
+            )
+        )
     return found
 
 

@@ -192,6 +192,7 @@ def status_of(ground: Ground[S], life: Life[S]) -> IslandStatus:
     living = sorted(i.fitness for i in members if i.ok)
     rivals = {one.prompt for one in (*members, life.best) if one is not None}
     test = ground.task.examples("test")
+    widest = max(rivals, key=lambda prompt: sum(ground.task.calls(prompt, test[:1])), default=None)
     return IslandStatus(
         island=ground.island,
         births=life.told,
@@ -200,5 +201,5 @@ def status_of(ground: Ground[S], life: Life[S]) -> IslandStatus:
         median=living[len(living) // 2] if living else None,
         improved_by=life.best.operator if life.best else "",
         generation=life.best.generation if life.best else 0,
-        test_calls=max((sum(ground.task.calls(prompt, test)) for prompt in rivals), default=0),
+        test_calls=0 if widest is None else sum(ground.task.calls(widest, test)),
     )

@@ -71,6 +71,10 @@ class _Overheard:
         return self.inner.can_choose
 
     @property
+    def can_embed(self) -> bool:
+        return self.inner.can_embed
+
+    @property
     def price(self) -> Price | None:
         return self.inner.price
 
@@ -82,8 +86,8 @@ class _Overheard:
         await self.inner.aclose()
 
 
-async def measured(task: Task, model: ModelSettings, *, tests: bool, writes: bool) -> Rates:
-    """Return a model's rates, by a scored dev row where it ``tests``, and by a paraphrase where it ``writes``.
+async def measured(task: Task, model: ModelSettings, *, tests: bool, writes: bool, embeds: bool = False) -> Rates:
+    """Return a model's rates, by a scored dev row where it ``tests``, a paraphrase where it ``writes``, an embedding.
 
     A call is sent once, never again. Raises EvoError when it fails.
     """
@@ -92,6 +96,7 @@ async def measured(task: Task, model: ModelSettings, *, tests: bool, writes: boo
         notes = await _try_row(task, llm, model) if tests else []
         asked, llm.said = llm.said, []
         notes += await _try_operator(task, llm) if writes else []
+        await _try_embedding(task, llm) if embeds else None
     finally:
         await llm.aclose()
     seconds = [reply.latency_s for _, reply in (*asked, *llm.said)]
@@ -171,6 +176,15 @@ async def _try_operator(task: Task, llm: Llm) -> list[str]:
     except LlmError as error:
         raise EvoError(f"{llm.identity} did not answer one operator's call: {error}; nothing more was sent") from error
     return []
+
+
+async def _try_embedding(task: Task, llm: Llm) -> None:
+    try:
+        await llm.complete(Request.user(probe_prompt(task).text, embedding=True))
+    except LlmError as error:
+        raise EvoError(
+            f"{llm.identity} did not answer one call for an embedding: {error}; nothing more was sent"
+        ) from error
 
 
 def _dead(model: ModelSettings, error: object) -> EvoError:

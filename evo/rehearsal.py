@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from evo.budget import BARREN, KEPT_SHARE, Usage
-from evo.commission import test_calls
+from evo.commission import Models, test_calls
 from evo.errors import BudgetExhausted
 from evo.life import Ground, begin
 from evo.loop import live
@@ -119,15 +119,15 @@ class Rehearsal:
     Args:
         ground: The island's.
         books: Shared by all islands.
-        models: What calls to its task model and its operator model take.
-        places: Their places in the run's list: what one of them has answered it is not asked again.
+        rates: What calls to each of the run's models take.
+        models: Places of the island's own among them: what one of them has answered it is not asked again.
         first_only: Whether to end with the founding.
     """
 
     ground: Ground[Any]
     books: Books
-    models: tuple[Rates, Rates]
-    places: tuple[int, int] = (0, 0)
+    rates: Sequence[Rates]
+    models: Models
     first_only: bool = False
     births: int = 0
     founders: int = 0
@@ -158,12 +158,13 @@ class Rehearsal:
     async def evaluate(self, individual: int, prompt: Prompt, examples: Sequence[int]) -> Evaluation:
         """See `evo.life.World`."""
         await asyncio.sleep(0)
-        known = self.books.known.setdefault((self.places[0], prompt.shown), set())
+        known = self.books.known.setdefault((self.models.task, prompt.shown), set())
         new = [row for row in examples if row not in known]
         known.update(new)
         calls = sum(self.ground.task.calls(prompt, new))
-        sent, answered = self.models[0].row_tokens(prompt)
-        paid = self.books.pay(calls, len(new) * sent, len(new) * answered, self.models[0].price, task=True)
+        rates = self.rates[self.models.task]
+        sent, answered = rates.row_tokens(prompt)
+        paid = self.books.pay(calls, len(new) * sent, len(new) * answered, rates.price, task=True)
         self.task_calls += paid
         self._tested[individual] += paid
         self._barren = 0 if paid else self._barren
@@ -195,11 +196,14 @@ class Rehearsal:
 
     def write(self, individual: int, request: Request, reply: Completion) -> None:
         """Book an operator's call. Raises BudgetExhausted."""
-        known = self.books.known.setdefault(request.key(str(self.places[1])), set())
+        embedder = self.models.embedding
+        model = embedder if request.embedding and embedder is not None else self.models.operator
+        known = self.books.known.setdefault(request.key(str(model)), set())
         if known:
             return
         known.add(0)
-        paid = self.books.pay(1, *self.models[1].operator_tokens(request, reply.text), self.models[1].price, task=False)
+        rates = self.rates[model]
+        paid = self.books.pay(1, *rates.operator_tokens(request, reply.text), rates.price, task=False)
         self.operator_calls += paid
         self._written[individual] += paid
         self._barren = 0
@@ -215,6 +219,7 @@ class _Pen:
     individual: int
     identity: str = "rehearsal"
     can_choose: bool = False
+    can_embed: bool = True
     price: Price | None = None
 
     async def complete(self, request: Request) -> Completion:
