@@ -48,6 +48,9 @@ class Halves:
             return tuple(order[:4])
         return tuple(order[4:]) if done == 4 and newborn.fitness > 0.4 else ()
 
+    def more(self, living, tally, order: Sequence[int], rng) -> None:
+        return None
+
     def size(self, dev: int) -> int:
         return dev
 
