@@ -1,0 +1,100 @@
+"""Runs of each racing policy with methods of each kind: they end, are relived exactly, and score no row twice."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evo import Run, evolve
+from evo.engine import reopen
+from evo.history import history_of
+from evo.life import begin, relive, repeat
+from evo.replay import read_individuals
+from fitness.toy import toy_rows
+
+ROWS = toy_rows(60)
+PROMPTS = [
+    "Judge the review.",
+    "Say positive or negative.",
+    "What is the tone?",
+    "Read and decide.",
+    "Which is it?",
+]
+METHODS: list[dict[str, Any]] = [
+    {"name": "evoprompt-ga", "population": 4, "generations": None},
+    {"name": "evoprompt-de", "population": 4, "generations": None},
+    {"name": "steady-state", "population": 4, "in_flight": 3},
+    {"name": "capo", "population": 4, "block_size": 3, "upper_shots": 2},
+    {"name": "promptbreeder", "population": 4, "generations": None, "batch": 4, "contexts": 2, "workings": 2},
+    {"name": "reflect-pareto", "population": 4, "in_flight": 3},
+    {"name": "opro", "max_num_instructions": 4, "num_generated_instructions_in_each_step": 3, "patience": None},
+    {"name": "grips", "iterations": None, "restart": "seeds"},
+    {"name": "gps", "generations": None, "sample": 5, "top_k": 4, "operators": {"continuation": 1.0}},
+]
+RACING: list[dict[str, Any]] = [
+    {"name": "lazy", "n0": 6, "block": 3},
+    {"name": "fresh", "n": 6},
+    {"name": "growing", "n": 4, "step": 2},
+    {"name": "paired-test", "block": 4},
+    {"name": "parent-gate", "n": 20},
+    {"name": "halving", "rungs": [3, 9, 27]},
+]
+GATHERING = {"lazy", "fresh", "growing"}
+"""Policies that ask for evidence on the living."""
+CALLS = 400
+
+
+def run_of(path: Path, method: dict[str, Any], racing: dict[str, Any], **more: Any) -> Run:
+    arguments: dict[str, Any] = {"budget": {"calls": CALLS}, "islands": 1, **more}
+    return evolve(
+        {"data": {"train": ROWS[:6], "dev": ROWS[6:46], "test": ROWS[46:]}, "scorer": "choice"},
+        prompts=PROMPTS,
+        executor="inline",
+        storage=str(path),
+        method=method,
+        racing=racing,
+        model={"name": "fake/toy", "options": {"garble": 0.1}},
+        concurrency=8,
+        seed=3,
+        **arguments,
+    )
+
+
+def added_by_racing(run: Run, island: int = 0) -> list[dict[str, Any]]:
+    """Relive an island and return the detail of each request that racing made, in order."""
+    ground = reopen(run.path).ground(island)
+    asked = {row["individual"]: row["detail"] for row in run.events().to_pylist() if row["kind"] == "asked"}
+    raised: set[int] = set()
+    life = begin(ground)
+    for past in history_of(run.path, island):
+        repeat(ground, life, past)
+        raised |= life.raised
+    return [json.loads(asked[number]) for number in sorted(raised)]
+
+
+def check_no_row_twice(run: Run) -> None:
+    """Dev rows: of train rows `reflect-pareto` itself may ask for the same from two reflections at once."""
+    rows = [row for row in run.evaluations().to_pylist() if row["split"] == "dev" and row["score"] is not None]
+    twice = [pair for pair, count in Counter((row["individual"], row["example"]) for row in rows).items() if count > 1]
+    assert rows
+    assert not twice
+
+
+@pytest.mark.parametrize("racing", RACING, ids=lambda racing: racing["name"])
+@pytest.mark.parametrize("method", METHODS, ids=lambda method: method["name"])
+def test_any_method_goes_with_any_policy(tmp_path: Path, method: dict[str, Any], racing: dict[str, Any]) -> None:
+    run = run_of(tmp_path, method, racing)
+    assert run.result is not None
+    assert run.result["spent"]["calls"] <= CALLS
+    check_no_row_twice(run)
+    ground = reopen(run.path).ground(0)
+    life = relive(ground, history_of(run.path, 0))
+    logged = {one.number: one for one in read_individuals(run.path)}
+    living = ground.method.living(life.state)
+    assert living
+    assert all(one == logged[one.number] for one in living)
+    assert (len(added_by_racing(run)) > 0) == (racing["name"] in GATHERING)
