@@ -1,10 +1,12 @@
 import numpy as np
 import pytest
+from individuals import child
+from individuals import scored as individual
 
 from evo.errors import ConfigError
 from evo.model import Evaluation, Individual, Outcome, Prompt
-from evo.rivals import Rivals
-from fitness.racing import Full, Gate, Subset
+from evo.rivals import Rivals, Tally
+from fitness.racing import Full, Gate, ParentGate, Subset
 
 ORDER = (5, 3, 9, 1, 7)
 RNG = np.random.default_rng(0)
@@ -41,6 +43,7 @@ def test_subset_takes_the_first_of_the_order_once():
 
 def test_sizes_for_the_estimate():
     assert (Full().size(80), Subset().size(80), Subset().size(500)) == (80, 80, 100)
+    assert (ParentGate().size(80), ParentGate(n=50).size(80)) == (80, 50)
 
 
 @pytest.mark.parametrize("n", [0, -3])
@@ -77,3 +80,59 @@ def test_each_stage_has_its_own_bar():
 def test_gate_checks_its_stages(stages):
     with pytest.raises(ConfigError, match="stages that grow"):
         Gate(stages)
+
+
+PARENT = individual(0, {5: 1.0, 3: 0.0, 9: 1.0, 1: None})
+
+
+def gated(policy: ParentGate, one: Individual, *parents: Individual) -> tuple[int, ...] | None:
+    return policy.next(one, Rivals(parents=parents), ORDER, np.random.default_rng(1))
+
+
+def test_the_minibatch_is_of_rows_the_parent_has_a_score_on():
+    drawn = {gated(ParentGate(2), child(1), individual(0, dict.fromkeys(ORDER, 0.5)))}
+    for seed in range(30):
+        rows = ParentGate(2).next(child(1), Rivals(parents=(PARENT,)), ORDER, np.random.default_rng(seed))
+        assert len(set(rows)) == 2
+        assert set(rows) <= {5, 3, 9}
+        drawn.add(rows)
+    assert len(drawn) > 2
+
+
+@pytest.mark.parametrize(
+    ("scores", "ties", "expected"),
+    [
+        ({5: 1.0, 3: 0.5}, False, (9, 1, 7)),
+        ({5: 0.5, 3: 0.5}, False, None),
+        ({5: 0.5, 3: 0.5}, True, (9, 1, 7)),
+        ({5: 0.5, 3: 0.4}, True, None),
+        ({5: None, 3: None}, False, (9, 1, 7)),
+        ({5: None, 3: 0.1}, False, (9, 1, 7)),
+    ],
+)
+def test_a_child_goes_on_that_is_better_than_its_parent_on_the_rows_both_have(scores, ties, expected):
+    assert gated(ParentGate(2, ties=ties), child(1, scores), PARENT) == expected
+
+
+def test_of_several_parents_the_base_is_the_bar():
+    weak = individual(7, {5: 0.0, 3: 0.0})
+    one = child(1, {5: 0.5, 3: 0.5}, parents=((7, "mate"), (0, "base")))
+    assert gated(ParentGate(2), one, weak, PARENT) is None
+    assert gated(ParentGate(2), child(1, {5: 0.5, 3: 0.5}, parents=((7, "donor1"),)), weak) == (9, 1, 7)
+
+
+def test_nobody_is_held_up_without_a_parent_to_compare_with():
+    assert gated(ParentGate(2), individual(1)) == ORDER
+    assert gated(ParentGate(2, n=4), child(1), individual(0)) == ORDER[:4]
+    assert gated(ParentGate(2, n=4), child(1, dict.fromkeys(ORDER[:4], 0.0)), PARENT) == ()
+
+
+@pytest.mark.parametrize("policy", [Full(), Subset(3), Gate((2, 4)), ParentGate()])
+def test_these_policies_give_the_living_nothing_more(policy):
+    assert policy.more([individual(1, [1.0])], Tally(admitted=1000, generation=3), ORDER, RNG) is None
+
+
+@pytest.mark.parametrize(("arguments", "words"), [({"minibatch": 0}, "minibatch of at least 1"), ({"n": 2}, "n of at")])
+def test_parent_gate_checks_its_arguments(arguments, words):
+    with pytest.raises(ConfigError, match=words):
+        ParentGate(**arguments)
