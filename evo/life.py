@@ -141,10 +141,11 @@ def ask(ground: Ground[S], life: Life[S], number: int, *, births: bool = True) -
     What racing asks for hangs on no cap, so that a run resumed with another one is relived as it was. It has an end by
     itself: rows that the living were not tried on.
     """
-    step: Proposal | Evidence | None = _more(ground, life, number)
-    if step is not None:
+    step: Proposal | Evidence | None
+    if (extra := _more(ground, life, number)) is not None:
+        step = extra
         life.raised.add(number)
-        life.added += len(step.examples)
+        life.added += len(extra.examples)
     else:
         rng = child_rng(ground.seed, "ask", ground.island, sequence_of(number))
         step, state = ground.method.ask(life.state, number, rng)
@@ -178,9 +179,9 @@ def _more(ground: Ground[S], life: Life[S], number: int) -> Evidence | None:
 
 def _without_repeats(life: Life[S], step: Evidence) -> Evidence | None:
     """Return a method's request without what racing has brought meanwhile; None while racing is at these very rows."""
-    under_way = (life.pending[number] for number in life.raised)
-    for other in under_way:
-        same = isinstance(other, Evidence) and other.individual.number == step.individual.number
+    for other in (life.pending[number] for number in life.raised):
+        assert isinstance(other, Evidence)
+        same = other.individual.number == step.individual.number
         if same and not {*step.examples}.isdisjoint(other.examples):
             return None
     known = life.grown.get(step.individual.number)
