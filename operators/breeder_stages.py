@@ -179,14 +179,18 @@ def _closed(state: Breeding, current: Round) -> Breeding:
 
 
 def _known_better(state: Breeding, individual: Individual) -> Breeding:
-    """Return the state with more evidence of an individual that lives or waits."""
+    """Return the state with more evidence of an individual that lives, waits or was born in the round under way."""
     slots = tuple(
         replace(unit, individual=unit.individual.with_evidence_of(individual))
         if unit is not None and unit.individual.number == individual.number
         else unit
         for unit in state.slots
     )
-    return replace(state, slots=slots, immigrants=renewed(state.immigrants, individual))
+    current = state.round
+    if current is not None and current.children is not None:
+        current = replace(current, children=current.children.informed(individual))
+    founding, immigrants = state.founding.informed(individual), renewed(state.immigrants, individual)
+    return replace(state, founding=founding, slots=slots, round=current, immigrants=immigrants)
 
 
 def _worth(unit: Unit | None, slot: int) -> tuple[float, int]:

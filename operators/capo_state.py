@@ -130,12 +130,23 @@ def receive(state: CapoState, individual: Individual) -> CapoState:
         return _settled(replace(state, brood=state.brood.tell(individual)))
     if state.race is not None and any(one.number == number for one in state.race.candidates):
         return _settled(replace(state, race=state.race.tell(individual)))
-    if known and state.stage == "mutation" and any(one.number == number for one in state.newborn):
-        return replace(state, newborn=renewed(state.newborn, individual))
-    if known or individual.status != OK or not individual.prompt.shown:
+    if known:
+        return _informed(state, individual)
+    if individual.status != OK or not individual.prompt.shown:
         return state
     arrivals = sorted((*state.immigrants, individual), key=lambda arrival: arrival.number)
     return _settled(replace(state, immigrants=tuple(arrivals)))
+
+
+def _informed(state: CapoState, known: Individual) -> CapoState:
+    """Return the state with more evidence of someone it knows, who is in no race."""
+    return replace(
+        state,
+        brood=state.brood.informed(known),
+        newborn=renewed(state.newborn, known),
+        members=renewed(state.members, known),
+        immigrants=renewed(state.immigrants, known),
+    )
 
 
 def _settled(state: CapoState) -> CapoState:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from evo.model import Individual
 from operators.brood import Brood
 from operators.initialisation import Nursery, require_living
+from operators.members import renewed
 from operators.selection import best
 from operators.told import Told
 from operators.worked_examples import Family
@@ -46,10 +47,10 @@ Merge = Callable[[Generations], tuple[Individual, ...]]
 
 
 def receive(state: Generations, individual: Individual, merge: Merge) -> Generations:
-    """Return the state that knows a birth's outcome or an immigrant; twice told changes nothing."""
+    """Return the state that knows a birth's outcome, more evidence or an immigrant; twice told changes nothing."""
     number = individual.number
     if number in state.seen:
-        return state
+        return _informed(state, individual)
     state = replace(state, seen=state.seen.add(number))
     if state.nursery.awaits(number):
         state = replace(state, nursery=state.nursery.tell(individual))
@@ -61,6 +62,18 @@ def receive(state: Generations, individual: Individual, merge: Merge) -> Generat
         arrivals = sorted((*state.immigrants, individual), key=lambda arrival: arrival.number)
         return replace(state, immigrants=tuple(arrivals))
     return state
+
+
+def _informed(state: Generations, known: Individual) -> Generations:
+    """Return the state with more evidence of someone it knows."""
+    return replace(
+        state,
+        nursery=state.nursery.informed(known),
+        living=renewed(state.living, known),
+        brood=state.brood.informed(known),
+        pool=renewed(state.pool, known),
+        immigrants=renewed(state.immigrants, known),
+    )
 
 
 def with_enough(state: Generations, least: int) -> Generations:

@@ -141,7 +141,7 @@ def with_evidence(pool: Pool, told: Individual) -> Pool:
     """Return the pool that knows what was found about one of its own."""
     trials = tuple(replace(trial, parents=renewed(trial.parents, told)) for trial in pool.trials)
     members, waiting = renewed(pool.members, told), renewed(pool.waiting, told)
-    return settled(replace(pool, members=members, waiting=waiting, trials=trials))
+    return settled(_ranked(replace(pool, waiting=waiting, trials=trials), members))
 
 
 def settled(pool: Pool) -> Pool:
@@ -160,8 +160,13 @@ def settled(pool: Pool) -> Pool:
 def _joined(pool: Pool, one: Individual) -> Pool:
     if not one.ok or any(member.prompt.shown == one.prompt.shown for member in pool.members):
         return pool
-    everyone = (*pool.members, one)
-    front, best = coverage(everyone, pool.rows), min(everyone, key=by_fitness)
+    pool = _ranked(pool, (*pool.members, one))
+    return replace(pool, grown=pool.grown or one.operator == Reflect.name)
+
+
+def _ranked(pool: Pool, everyone: Sequence[Individual]) -> Pool:
+    """Return the pool with these as its members, best first; beyond its size the least fit outside the front go."""
+    front, best = coverage(everyone, pool.rows), min(everyone, key=by_fitness, default=None)
 
     def rank(member: Individual) -> tuple[bool, tuple[float, int, int]]:
         return (member.number not in front and member is not best, by_fitness(member))
@@ -170,5 +175,4 @@ def _joined(pool: Pool, one: Individual) -> Pool:
     if len(members) > pool.size:
         members = members[: pool.size]
         front = coverage(members, pool.rows)
-    grown = pool.grown or one.operator == Reflect.name
-    return replace(pool, members=members, front=tuple(front.items()), grown=grown)
+    return replace(pool, members=members, front=tuple(front.items()))

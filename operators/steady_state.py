@@ -20,6 +20,7 @@ from evo.model import Brief, Example, Individual, Prompt
 from evo.ports import Proposal
 from operators.arguments import at_least, between
 from operators.initialisation import require_living
+from operators.members import renewed
 from operators.recipes import Stock, recipe_for
 from operators.rewrites import MAX_TOKENS
 from operators.seeds import Seed
@@ -148,7 +149,7 @@ class SteadyState:
     def tell(self, state: Steady, individual: Individual) -> Steady:
         """Return the state that knows this individual: it lives if it is new and better than the worst."""
         if individual.number in state.seen:
-            return state
+            return replace(state, living=best(renewed(state.living, individual), self.population))
         birth = next((birth for birth in state.pending if birth.number == individual.number), None)
         fresh = individual.ok and all(member.prompt.shown != individual.prompt.shown for member in state.living)
         living = best((*state.living, individual), self.population)

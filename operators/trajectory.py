@@ -73,7 +73,8 @@ def receive(state: Trajectory, individual: Individual) -> Trajectory:
     if any(one.number == number for one in state.immigrants):
         return _with_arrivals(replace(state, immigrants=renewed(state.immigrants, individual)))
     if number in state.seen:
-        return state
+        shown = best(renewed(state.shown, individual), state.size)
+        return replace(state, shown=shown, brood=state.brood.informed(individual))
     state = replace(state, seen=state.seen.add(number))
     if individual.status != OK or not individual.prompt.shown:
         return state

@@ -135,7 +135,7 @@ def test_a_run_whose_budget_does_not_pay_its_first_prompts_says_so_before_it_is_
     assert "best prompt" in rest
 
 
-@pytest.mark.parametrize("name", ["methods", "models"])
+@pytest.mark.parametrize("name", ["methods", "racing", "models"])
 def test_the_catalogue_can_be_read_by_a_program_and_by_people(capsys, name):
     code, out, _ = command(capsys, name, "--json")
     listed = json.loads(out)
@@ -145,6 +145,13 @@ def test_the_catalogue_can_be_read_by_a_program_and_by_people(capsys, name):
     code, out, _ = command(capsys, name)
     assert code == 0
     assert all(one["name"] in out for one in listed)
+
+
+def test_racing_policies_are_listed_beside_the_methods(capsys):
+    policies = json.loads(command(capsys, "racing", "--json")[1])
+    out = command(capsys, "methods")[1]
+    assert "full" in {policy["name"] for policy in policies}
+    assert all(policy["summary"].endswith(".") and policy["summary"] in out for policy in policies)
 
 
 def test_a_storage_folder_stands_for_its_latest_run(hostile, capsys):
