@@ -8,7 +8,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from evo.errors import EvoError
 from evo.history import ASKED, Past
-from evo.model import FAILED, MIGRATION, Evaluation, Individual, Prompt, island_of, sequence_of
+from evo.model import FAILED, MIGRATION, Brief, Evaluation, Individual, Prompt, island_of, sequence_of
 from evo.ports import Evidence, Llm, Method, Proposal, Racing, Task
 from evo.randomness import child_rng
 from evo.replay import Found
@@ -52,6 +52,13 @@ class Ground(Generic[S]):
     racing: Racing
     task: Task
     births: int | None = None
+    can_embed: bool = False
+    """Whether the island has an embedding model."""
+
+    @property
+    def brief(self) -> Brief:
+        """What the method may know: the task's brief, and what the island can do."""
+        return replace(self.task.brief, can_embed=self.can_embed)
 
 
 @dataclass(slots=True)
@@ -88,7 +95,7 @@ class Life(Generic[S]):
 
 def begin(ground: Ground[S]) -> Life[S]:
     """Return an island's life before its first birth."""
-    return Life(ground.method.start(ground.task.brief))
+    return Life(ground.method.start(ground.brief))
 
 
 def relive(ground: Ground[S], history: Iterable[Past]) -> Life[S]:
@@ -243,7 +250,11 @@ def _rank(individual: Individual) -> tuple[float, int, int]:
 
 def status_of(ground: Ground[S], life: Life[S]) -> IslandStatus:
     """Return an island at a glance."""
-    living = sorted(i.fitness for i in ground.method.living(life.state) if i.ok)
+    members = ground.method.living(life.state)
+    living = sorted(i.fitness for i in members if i.ok)
+    rivals = {one.prompt for one in (*members, life.best) if one is not None}
+    test = ground.task.examples("test")
+    widest = max(rivals, key=lambda prompt: sum(ground.task.calls(prompt, test[:1])), default=None)
     return IslandStatus(
         island=ground.island,
         births=life.told,
@@ -252,4 +263,5 @@ def status_of(ground: Ground[S], life: Life[S]) -> IslandStatus:
         median=living[len(living) // 2] if living else None,
         improved_by=life.best.operator if life.best else "",
         generation=life.best.generation if life.best else 0,
+        test_calls=0 if widest is None else sum(ground.task.calls(widest, test)),
     )

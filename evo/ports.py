@@ -40,6 +40,11 @@ class Llm(Protocol):
         ...
 
     @property
+    def can_embed(self) -> bool:
+        """Whether requests with ``embedding`` are answered with one, as far as can be told before the first."""
+        ...
+
+    @property
     def price(self) -> Price | None:
         """The price of a token, or None where it is unknown (unknown is not free)."""
         ...
@@ -222,6 +227,13 @@ class Task(Protocol):
 
     def examples(self, split: str) -> Sequence[int]:
         """Return the numbers of a split (train, dev or test), in the run's shared order."""
+        ...
+
+    def calls(self, prompt: Prompt, examples: Sequence[int]) -> Sequence[int]:
+        """Return how many model calls each of these examples takes at most, in their order, where none is known.
+
+        A call that several share counts for the first of them.
+        """
         ...
 
     def check(self, prompt: Prompt) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from operators.lamarckian import Lamarckian
 from operators.members import renewed
 from operators.rounds import Round, comparison, requests
 from operators.rows import drawn_rows, successes
+from operators.told import Told
 from operators.tournaments import Timetable
 from operators.units import Slots, Unit, admitted, fittest, living, placed
 
@@ -36,7 +37,7 @@ class Breeding:
     """Rounds completed."""
     immigrants: tuple[Individual, ...] = ()
     """Arrivals by number that wait for a place, the latest where they are more than the population."""
-    seen: frozenset[int] = frozenset()
+    seen: Told = field(default_factory=Told)
     """Numbers told so far."""
 
     @property
@@ -143,7 +144,7 @@ def received(state: Breeding, individual: Individual) -> Breeding:
     number, current = individual.number, state.round
     if number in state.seen:
         return _ready(_known_better(state, individual))
-    state = replace(state, seen=state.seen | {number})
+    state = replace(state, seen=state.seen.add(number))
     if state.founding.awaits(number):
         founding = state.founding.tell(individual)
         return replace(state, founding=founding, slots=founding.settled() if founding.closed else ())

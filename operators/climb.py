@@ -18,6 +18,7 @@ from operators.phrase_edits import draw
 from operators.phrase_script import wordy
 from operators.phrases import Level, free, split
 from operators.pool import lacking
+from operators.told import Told
 
 MOST_DELETED = 50
 """Most phrases a line remembers, the latest; equal scores can be accepted without end in annealing."""
@@ -108,7 +109,7 @@ class Climb:
     """Arrivals by number; they wait for the end of the iteration, and for scores on the rows they lack."""
     sent: frozenset[int] = frozenset()
     """Immigrants that are being scored."""
-    seen: frozenset[int] = frozenset()
+    seen: Told = field(default_factory=Told)
     """Numbers told so far."""
 
     @property

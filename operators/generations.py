@@ -13,6 +13,7 @@ from operators.brood import Brood
 from operators.initialisation import Nursery, require_living
 from operators.members import renewed
 from operators.selection import best
+from operators.told import Told
 from operators.worked_examples import Family
 
 
@@ -32,7 +33,7 @@ class Generations:
     """Parents drawn for the generation under way."""
     immigrants: tuple[Individual, ...] = ()
     """Arrivals by number; they wait for the end of the generation."""
-    seen: frozenset[int] = frozenset()
+    seen: Told = field(default_factory=Told)
     """Numbers told so far."""
 
     @property
@@ -50,7 +51,7 @@ def receive(state: Generations, individual: Individual, merge: Merge) -> Generat
     number = individual.number
     if number in state.seen:
         return _informed(state, individual)
-    state = replace(state, seen=state.seen | {number})
+    state = replace(state, seen=state.seen.add(number))
     if state.nursery.awaits(number):
         state = replace(state, nursery=state.nursery.tell(individual))
         return _settled(state) if state.nursery.closed else state

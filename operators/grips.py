@@ -137,7 +137,7 @@ class Grips:
         number, over = individual.number, self.finished(state)
         if number in state.seen:
             return self._settled(state.informed(individual))
-        state = replace(state, seen=state.seen | {number})
+        state = replace(state, seen=state.seen.add(number))
         if state.first.awaits(number):
             state = replace(state, first=state.first.tell(individual))
             return self._settled(self._founded(state)) if state.first.closed else state

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from evo.model import OK, Brief, Individual, Prompt, by_fitness
 from operators.front import coverage
@@ -17,6 +17,7 @@ from operators.members import renewed
 from operators.minibatches import Minibatches
 from operators.reflection import Reflect
 from operators.rows import scores_of
+from operators.told import Told
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ class Pool:
     """Merges tried: numbers of base, mate and ancestor."""
     grown: bool = False
     """Whether a child of a reflection has joined since a merge was last looked for."""
-    seen: frozenset[int] = frozenset()
+    seen: Told = field(default_factory=Told)
     """Numbers told so far."""
 
     @property

@@ -10,7 +10,7 @@ Calls: S|D| for S seeds, then |D| task calls a birth and, for the operators a mo
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 import numpy as np
@@ -25,6 +25,7 @@ from operators.recipes import Stock, recipe_for
 from operators.rewrites import MAX_TOKENS
 from operators.seeds import Seed
 from operators.selection import best
+from operators.told import Told
 
 NAME = "steady-state"
 WEIGHTS = (
@@ -75,7 +76,7 @@ class Steady:
     pending: tuple[Birth, ...] = ()
     origins: tuple[tuple[int, Individual], ...] = ()
     """What members that are edits were edited from: their phrases can be put back."""
-    seen: frozenset[int] = frozenset()
+    seen: Told = field(default_factory=Told)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +159,7 @@ class SteadyState:
             pending=tuple(other for other in state.pending if other.number != individual.number),
             origins=_origins(state, birth, living),
             credits=tuple(_credited(credit, birth, fresh) for credit in state.credits),
-            seen=state.seen | {individual.number},
+            seen=state.seen.add(individual.number),
         )
 
     def living(self, state: Steady) -> Sequence[Individual]:

@@ -87,8 +87,7 @@ def models(options: Namespace) -> None:
 
 def fetch_local_models(settings: RunSettings, console: Console) -> None:
     """Fetch the local models a run needs, with a progress bar, before anything else starts."""
-    wanted = {m.name for i in settings.archipelago for m in (i.model, i.operator_model) if m is not None}
-    for name in sorted(wanted):
+    for name in sorted({model.name for model in settings.models}):
         if name.startswith("local/"):
             _fetch(name, console)
 

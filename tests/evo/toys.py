@@ -33,6 +33,9 @@ class ToyTask:
     def examples(self, split: str) -> Sequence[int]:
         return range(8) if split == "dev" else ()
 
+    def calls(self, prompt: Prompt, examples: Sequence[int]) -> Sequence[int]:
+        return [1] * len(examples)
+
     def check(self, prompt: Prompt) -> None:
         if "{" in prompt.text:
             raise OperatorError("a brace is not allowed")

@@ -66,12 +66,16 @@ class ScriptedLlm:
 
     reply: Callable[[Request], str]
     requests: list[Request] = field(default_factory=list)
+    embed: Callable[[str], tuple[float, ...]] = lambda text: ()
     identity: str = "scripted"
     can_choose: bool = False
+    can_embed: bool = False
     price: Price | None = None
 
     async def complete(self, request: Request) -> Completion:
         self.requests.append(request)
+        if request.embedding:
+            return Completion("", 1, 0, embedding=self.embed(request.text))
         return Completion(self.reply(request), 1, 1)
 
     async def aclose(self) -> None:
