@@ -108,9 +108,10 @@ class LocalLlm:
         return Completion("", reply["usage"]["prompt_tokens"], 0, 0.0, embedding=vector)
 
     def _unload(self) -> None:
-        for model in (self._session and self._session.model, self._embedder):
-            if model is not None:
-                model.close()
+        if self._session is not None:
+            self._session.model.close()
+        if self._embedder is not None:
+            self._embedder.close()
         self._session = self._embedder = None
 
 
