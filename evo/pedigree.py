@@ -101,7 +101,7 @@ class Pedigree:
         if len(self) > limit:
             raise EvoError(
                 f"this lineage has {len(self)} individuals, {what} takes {limit}; "
-                "work on `ancestors` and `links()`, or draw it simplified: `simplified(tree=True)`"
+                "work on `ancestors` and `links()`, or draw it simplified: `simplified(tree=True)`, `--tree`"
             )
 
 
