@@ -50,7 +50,8 @@ class Links:
         """Return where the neighbours of these places stand in ``to``, place by place."""
         counts = self.first[places + 1] - self.first[places]
         ends = np.cumsum(counts)
-        return np.arange(counts.sum()) + np.repeat(self.first[places] - ends + counts, counts)
+        found: npt.NDArray[np.int64] = np.arange(counts.sum()) + np.repeat(self.first[places] - ends + counts, counts)
+        return found
 
     def around(self, places: Places) -> Places:
         """Return the neighbours of these places, each once, sorted."""
@@ -81,7 +82,7 @@ class Ancestry:
         self.numbers: Numbers = np.concatenate([np.empty(0, np.int64), *births])
         self._place_of = _Index(self.numbers)
         edges = _joined([piece["edges"] for piece in pieces])
-        child, parent = (self.places(edges[name].to_numpy()) for name in ("child", "parent"))
+        child, parent = (self._places_in(edges[name]) for name in ("child", "parent"))
         known = (child != NOBODY) & (parent != NOBODY)
         order = np.flatnonzero(known)
         if np.any(child[order][1:] < child[order][:-1]):
@@ -112,10 +113,16 @@ class Ancestry:
         """Return the place of each number in ``numbers``; `NOBODY` for those the log does not hold."""
         return self._place_of.find(np.asarray(numbers, np.int64))
 
+    def _places_in(self, column: pa.ChunkedArray) -> Places:
+        # Piece by piece: what finding takes on the way is many times what it returns.
+        found = [self.places(chunk.to_numpy()) for chunk in column.chunks]
+        return np.concatenate([np.empty(0, np.int32), *found])
+
     def known(self, numbers: Sequence[int] | Numbers) -> Places:
         """Return the places of those numbers that the log holds."""
         places = self.places(numbers)
-        return places[places != NOBODY]
+        known: Places = places[places != NOBODY]
+        return known
 
     def parents(self, numbers: Sequence[int] | Numbers) -> Numbers:
         """Return every parent of these individuals, each once, sorted."""
@@ -135,13 +142,14 @@ class Ancestry:
 
     def common_ancestor(self, one: int, other: int) -> int | None:
         """Return the youngest individual that both are or descend from; None where there is none."""
-        lines = (self.up.closure(self.known([number])) for number in (one, other))
-        shared = np.intersect1d(*lines, assume_unique=True)
+        first, second = (self.up.closure(self.known([number])) for number in (one, other))
+        shared = np.intersect1d(first, second, assume_unique=True)
         return int(self.numbers[shared[-1]]) if shared.size else None
 
     def _reached(self, links: Links, number: int) -> Numbers:
-        reached = np.sort(self.numbers[links.closure(self.known([number]))])
-        return reached[reached != number]
+        reached: Numbers = np.sort(self.numbers[links.closure(self.known([number]))])
+        others: Numbers = reached[reached != number]
+        return others
 
 
 class _Index:

@@ -59,7 +59,7 @@ def _ranges(folder: Path, most: int) -> Iterator[tuple[int, int]]:
     """Yield the numbers to bring together, the same for all tables: so what was written together is read together."""
     parts = [part for name in TABLES for part in parts_of(folder / name)]
     start, taken, end = 0, 0, -1
-    for first, last in spans_of(folder / name for name in TABLES):
+    for first, last in spans_of(parts):
         size = sum(size_of(part) for part in parts if first <= part.first <= last)
         if taken and taken + size > most:
             yield start, end

@@ -213,41 +213,42 @@ def read_together(
     schemas = {table: _schema_of(table, columns) for table, columns in tables.items()}
     tails = _tails(folder, tables)  # before the parts: what is sealed meanwhile is read once, from its journal
     latest = max(tails, default=None)
-    for first, last in spans_of([folder / table for table in tables], tails):
+    parts = {table: parts_of(folder / table) for table in tables}
+    for first, last in spans_of((part for some in parts.values() for part in some), tails):
         if latest is not None and first > latest:
             return  # of what was begun meanwhile not every table may be there
         span = first, last if latest is None else min(last, latest)
         mine = {number: tail for number, tail in tails.items() if span[0] <= number <= span[1]}
-        yield {
-            name: _piece(folder / name, span, {n: tail[name] for n, tail in mine.items() if name in tail}, schema, only)
-            for name, schema in schemas.items()
-        }
+        found: dict[str, pa.Table] = {}
+        for name, schema in schemas.items():
+            pieces = _sealed(folder / name, parts[name], span, schema, only)
+            pieces += _unsealed(parts[name], {n: tail[name] for n, tail in mine.items() if name in tail}, schema, only)
+            found[name] = pieces[0] if len(pieces) == 1 else pa.concat_tables([schema.empty_table(), *pieces])
+        yield found
 
 
-def _piece(
-    table: Path, span: tuple[int, int], tails: Mapping[int, pa.Table], schema: pa.Schema, only: Only | None
-) -> pa.Table:
-    parts, pieces = _read(table, span, schema, only)
+def _sealed(
+    table: Path, parts: list[Part], span: tuple[int, int], schema: pa.Schema, only: Only | None
+) -> list[pa.Table]:
+    """Return a table's rows of some numbers that are in parts; ``parts`` is brought up to date where they are gone."""
+    while True:
+        try:
+            within = [part for part in parts if part.first <= span[1] and span[0] <= part.last]
+            return [read_span(part, *span, schema, only) for part in within]
+        except FileNotFoundError as error:
+            before, parts[:] = list(parts), parts_of(table)  # compacted while we read: the rows are in another part now
+            if parts == before:
+                raise EvoError(f"{table} cannot be read: {error}; put back the file the run wrote") from error
+
+
+def _unsealed(
+    parts: Sequence[Part], tails: Mapping[int, pa.Table], schema: pa.Schema, only: Only | None
+) -> Iterator[pa.Table]:
+    """Yield a table's rows from journals that no part holds."""
     for number, tail in tails.items():
         if not any(part.first <= number <= part.last for part in parts):
             tail = tail.select(schema.names)
-            pieces.append(tail if only is None else tail.filter(pc.is_in(tail[only[0]], only[1])))
-    return pieces[0] if len(pieces) == 1 else pa.concat_tables([schema.empty_table(), *pieces])
-
-
-def _read(
-    table: Path, span: tuple[int, int], schema: pa.Schema, only: Only | None
-) -> tuple[list[Part], list[pa.Table]]:
-    """Return a table's parts with rows from journals of these numbers, and these rows."""
-    parts: list[Part] = []
-    while True:
-        before, parts = parts, [part for part in parts_of(table) if part.first <= span[1] and span[0] <= part.last]
-        try:
-            return parts, [read_span(part, *span, schema, only) for part in parts]
-        except FileNotFoundError as error:
-            if parts == before:
-                raise EvoError(f"{error.filename or table} cannot be read; put back the file the run wrote") from error
-            continue  # compacted while we read: its rows are in another part now
+            yield tail if only is None else tail.filter(pc.is_in(tail[only[0]], only[1]))
 
 
 def _schema_of(table: str, columns: Sequence[str] | None) -> pa.Schema:

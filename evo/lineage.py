@@ -64,19 +64,17 @@ class Lineage:
 
     def __init__(self, folder: Path, ancestry: Ancestry, number: int) -> None:
         self._folder, self._ancestry, self.number = folder, ancestry, number
-        self._place = ancestry.known([number] if 0 <= number < 2**63 else [])
-        if not self._place.size:
-            raise EvoError(f"no individual {number} in {folder}; `evo show` lists those there are")
+        self._place = self._found(number)
 
     @property
     def ancestors(self) -> list[int]:
         """Numbers of all ancestors, sorted."""
-        return self._ancestry.ancestors(self.number).tolist()
+        return list(map(int, self._ancestry.ancestors(self.number)))
 
     @property
     def descendants(self) -> list[int]:
         """Numbers of all descendants, sorted."""
-        return self._ancestry.descendants(self.number).tolist()
+        return list(map(int, self._ancestry.descendants(self.number)))
 
     def individuals(self) -> list[Individual]:
         """Return the individual and its ancestors with all that is known of them, oldest generation first."""
@@ -97,11 +95,16 @@ class Lineage:
         while (parents := links.to[links.first[place] : links.first[place + 1]]).size:
             place = min(parents.tolist(), key=lambda p: (-fitness[p], numbers[p]))
             line.append(place)
-        return numbers[line[::-1]].tolist()
+        return list(map(int, numbers[line[::-1]]))
 
     def common_ancestor(self, other: Numbered | int) -> int | None:
-        """Return the youngest individual that this one and another both are or descend from; None if there is none."""
-        return self._ancestry.common_ancestor(self.number, number_of(other))
+        """Return the youngest individual that this one and another both are or descend from; None if there is none.
+
+        Raises EvoError when the log does not hold the other.
+        """
+        number = number_of(other)
+        self._found(number)
+        return self._ancestry.common_ancestor(self.number, number)
 
     def why(self) -> tuple[Step, ...]:
         """Return the births of the line of descent, oldest first, each with what it gained on which examples.
@@ -155,6 +158,12 @@ class Lineage:
     def to_mermaid(self) -> str:
         """Return `Pedigree.to_mermaid` of the individual and its ancestors."""
         return self.pedigree().to_mermaid()
+
+    def _found(self, number: int) -> Places:
+        place = self._ancestry.known([number] if 0 <= number < 2**63 else [])
+        if not place.size:
+            raise EvoError(f"no individual {number} in {self._folder}; `evo show` lists those there are")
+        return place
 
     def _fitness(self) -> npt.NDArray[np.float64]:
         """Return dev fitness by place, -1 for those who have none or did not stay in the race."""

@@ -134,9 +134,9 @@ def write_compacted(parts: Sequence[Part], first: int, last: int, schema: pa.Sch
     write_part(parts[0].path.with_name(f"part-{first:06d}-{last:06d}.parquet"), rows)
 
 
-def spans_of(tables: Iterable[Path], numbers: Iterable[int] = ()) -> list[tuple[int, int]]:
-    """Return the numbers of all parts of some tables, and others, as (first, last): what overlaps becomes one span."""
-    ends = {(part.first, part.last) for table in tables for part in parts_of(table)}
+def spans_of(parts: Iterable[Part], numbers: Iterable[int] = ()) -> list[tuple[int, int]]:
+    """Return the numbers of parts, and others, as (first, last): what overlaps becomes one span."""
+    ends = {(part.first, part.last) for part in parts}
     found: list[tuple[int, int]] = []
     for first, last in sorted(ends.union((number, number) for number in numbers)):
         if found and first <= found[-1][1]:

@@ -110,11 +110,10 @@ def whole(folder: Path, ancestry: Ancestry, places: Places, focus: int) -> Pedig
     rows = ancestry.up.rows(places)
     child, parent = ancestry.child[rows], ancestry.up.to[rows]
     within = np.isin(parent, places)
-    child, parent = (np.searchsorted(places, ends[within]) for ends in (child, parent))
+    younger, older = (np.searchsorted(places, ends[within]) for ends in (child, parent))
     role = ancestry.role[rows][within].astype(np.int64)
-    return Pedigree(
-        folder, ancestry.numbers[places], parent, child, role, np.ones(len(role), np.int64), ancestry.roles, focus
-    )
+    steps = np.ones(len(role), np.int64)
+    return Pedigree(folder, ancestry.numbers[places], older, younger, role, steps, ancestry.roles, focus)
 
 
 def summary(folder: Path, ancestry: Ancestry, small: Simplified, focus: int) -> Pedigree:
