@@ -8,6 +8,8 @@ from typing import Any
 
 from cluster.migration import emigrants, is_time, unscored
 from cluster.ports import BrokerPort
+from evo.commission import Models
+from evo.errors import LlmError
 from evo.life import Ground, Life
 from evo.loop import live
 from evo.model import Completion, Evaluation, Individual, Prompt, Request
@@ -18,18 +20,30 @@ from evo.status import IslandStatus
 
 @dataclass(frozen=True, slots=True)
 class BrokerLlm:
-    """A model reached through the broker: what operators on an island call."""
+    """Models reached through the broker: what operators on an island call.
+
+    ``embedder`` is the place of the model that answers requests for embeddings.
+    """
 
     broker: BrokerPort
     model: int
     individual: int
     identity: str
+    embedder: int | None = None
     can_choose: bool = False
     price: Price | None = None
 
+    @property
+    def can_embed(self) -> bool:
+        """Whether there is an embedding model."""
+        return self.embedder is not None
+
     async def complete(self, request: Request) -> Completion:
         """Answer one request by whichever worker is free. Raises LlmError, BudgetExhausted or Interrupted."""
-        return await self.broker.complete(self.model, self.individual, request)
+        model = self.embedder if request.embedding else self.model
+        if model is None:
+            raise LlmError("expected an embedding model, but the run has none; set embedding_model")
+        return await self.broker.complete(model, self.individual, request)
 
     async def aclose(self) -> None:
         """Nothing to close: workers own the models."""
@@ -56,16 +70,14 @@ class Island:
     Args:
         ground: What does not change: method, task, racing, seed.
         shore: How it meets other islands.
-        models: Places of its task model and its operator model in the run's list.
+        models: Places of its models in the run's list.
         broker: Where work goes.
         life: Where it goes on: at its beginning, or where the log leads to.
     """
 
-    def __init__(
-        self, ground: Ground[Any], shore: Shore, models: tuple[int, int], broker: BrokerPort, life: Life[Any]
-    ) -> None:
+    def __init__(self, ground: Ground[Any], shore: Shore, models: Models, broker: BrokerPort, life: Life[Any]) -> None:
         self._ground, self._shore, self._broker, self._life = ground, shore, broker, life
-        self._task_model, self._operator_model = models
+        self._models = models
 
     async def run(self) -> tuple[Individual, ...]:
         """Return the living population when no more births can be made."""
@@ -74,11 +86,12 @@ class Island:
 
     def llm(self, individual: int) -> BrokerLlm:
         """See `evo.life.World`."""
-        return BrokerLlm(self._broker, self._operator_model, individual, f"model {self._operator_model}")
+        model = self._models.operator
+        return BrokerLlm(self._broker, model, individual, f"model {model}", self._models.embedding)
 
     async def evaluate(self, individual: int, prompt: Prompt, examples: Sequence[int]) -> Evaluation:
         """See `evo.life.World`."""
-        return await self._broker.evaluate(self._task_model, individual, prompt, examples)
+        return await self._broker.evaluate(self._models.task, individual, prompt, examples)
 
     async def record(self, rows: Mapping[str, Sequence[Mapping[str, Any]]], status: IslandStatus) -> bool:
         """See `evo.life.World`."""

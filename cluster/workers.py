@@ -25,13 +25,15 @@ AHEAD = 2
 class WorkerPlan:
     """What every worker is given once: the task, the run's models, and how many calls it may have under way.
 
-    ``judged`` are the places of the models under test: whether the task can be scored with them is known at the start.
+    ``judged`` are the places of the models under test, ``embedders`` of the embedding models: whether the task can be
+    scored with them, and whether they can embed, is known at the start.
     """
 
     task: Task
     models: tuple[ModelSettings, ...]
     slots: int
     judged: tuple[int, ...] = ()
+    embedders: tuple[int, ...] = ()
 
 
 class FitnessWorker:
@@ -76,10 +78,13 @@ class FitnessWorker:
                 await llm.aclose()
 
     async def _check(self) -> None:
-        """End the run before its first call when a model under test cannot be made, or cannot be scored."""
+        """End the run before its first call when a model cannot be made, or cannot do what it is there for."""
         try:
             for place in self._plan.judged:
                 self._evaluator(place, self._model(place))
+            for place in self._plan.embedders:
+                if not self._model(place).can_embed:
+                    raise _no_embedder(self._plan.models[place].name)
         except EvoError as error:
             await self._broker.stop(error)
         except Exception:  # noqa: BLE001 - a plugin's model or evaluator
@@ -131,6 +136,13 @@ class FitnessWorker:
         if place not in self._models:
             self._models[place] = build_model(self._plan.models[place])
         return self._models[place]
+
+
+def _no_embedder(name: str) -> ConfigError:
+    return ConfigError(
+        f"expected an embedding_model that turns texts into vectors, got {name}, which does not; "
+        "name one such as openai/text-embedding-3-small or local/smollm2-135m"
+    )
 
 
 def _crash() -> EvoError:

@@ -96,6 +96,11 @@ class Accounted:
         return self.inner.can_choose
 
     @property
+    def can_embed(self) -> bool:
+        """The inner model's."""
+        return self.inner.can_embed
+
+    @property
     def price(self) -> Price | None:
         """The inner model's."""
         return self.inner.price
@@ -168,6 +173,7 @@ def admission_of(request: Request, identity: str, price: Price | None) -> Admiss
     """Return what a request asks of the budget: a bound on tokens, as a token is at least a byte, and its price."""
     prompt = sum(len(content.encode("utf-8", "surrogatepass")) for _, content in request.messages) + TEMPLATE_TOKENS
     output = sum(len(choice.encode("utf-8", "surrogatepass")) for choice in request.choices) or request.max_tokens
+    output = 0 if request.embedding else output
     usd = None if price is None else price.cost(prompt, output)
     return Admission(request.key(identity), prompt + output, usd, identity)
 

@@ -142,5 +142,6 @@ class AnswerCache:
 
 def _completion(answer: bytes | str) -> Completion:
     fields = from_json(answer)
-    fields["logprobs"], fields["lengths"] = tuple(fields["logprobs"]), tuple(fields["lengths"])
-    return Completion(**fields)
+    # Earlier versions knew no embeddings.
+    vectors = {name: tuple(fields.get(name, ())) for name in ("logprobs", "lengths", "embedding")}
+    return Completion(**{**fields, **vectors})

@@ -20,7 +20,8 @@ def digest(value: Any) -> str:
 class Request:
     """One call to a model, complete: two equal requests to one model are the same call.
 
-    With ``choices`` the call asks for the log-likelihood of each choice as the continuation, not for text.
+    With ``choices`` the call asks for the log-likelihood of each choice as the continuation, with ``embedding`` for
+    the embedding of its text, neither for text.
     ``replicate`` tells apart repeats that are meant to be drawn anew.
     """
 
@@ -32,6 +33,7 @@ class Request:
     stop: tuple[str, ...] = ()
     choices: tuple[str, ...] = ()
     replicate: int = 0
+    embedding: bool = False
 
     @classmethod
     def user(cls, text: str, **options: Any) -> Request:
@@ -56,6 +58,7 @@ class Request:
                 self.stop,
                 self.choices,
                 self.replicate,
+                *(["embedding"] if self.embedding else []),
             ]
         )
 
@@ -73,6 +76,8 @@ class Completion:
     """Natural log-likelihood of each of the request's choices, whole choice, in their order."""
     lengths: tuple[int, ...] = ()
     """Number of tokens of each choice."""
+    embedding: tuple[float, ...] = ()
+    """What an embedding was asked for: a vector of unit length."""
 
     @property
     def tokens(self) -> int:

@@ -17,6 +17,15 @@ Watch = Callable[[Snapshot], None]
 
 
 @dataclass(frozen=True, slots=True)
+class Models:
+    """Places of an island's models in the run's list; ``embedding`` is None where the island has none."""
+
+    task: int
+    operator: int
+    embedding: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Commission:
     """A run ready to be executed. Picklable: parts of it are shipped to other processes.
 
@@ -38,12 +47,17 @@ class Commission:
         """Return an island's ground. Raises ConfigError when its method or racing policy cannot be made."""
         return make_ground(self.settings, self.task, island)
 
-    def models_of(self, island: int) -> tuple[int, int]:
-        """Return the places of an island's task model and operator model in ``models``."""
+    def models_of(self, island: int) -> Models:
+        """Return the places of an island's models in ``models``."""
         settings = self.settings.archipelago[island]
         assert settings.model is not None
         assert settings.operator_model is not None
-        return self.models.index(settings.model), self.models.index(settings.operator_model)
+        embedder = settings.embedding_model
+        return Models(
+            self.models.index(settings.model),
+            self.models.index(settings.operator_model),
+            None if embedder is None else self.models.index(embedder),
+        )
 
     def kin_of(self, island: int) -> tuple[int, ...]:
         """Return the islands whose prompts are scored by this island's task model, itself among them."""
@@ -60,20 +74,15 @@ def load_task(settings: RunSettings, base: Path) -> Task:
 
 def commission(path: Path, settings: RunSettings, base: Path, task: Task) -> Commission:
     """Return what an executor needs. Raises ConfigError."""
-    models: list[ModelSettings] = []
-    for island in settings.archipelago:
-        for model in (island.model, island.operator_model):
-            assert model is not None
-            if model not in models:
-                models.append(model)
-    return Commission(path, settings, base, task, tuple(models))
+    return Commission(path, settings, base, task, settings.models)
 
 
 def check(settings: RunSettings, task: Task) -> None:
     """Try everything that can be tried before a call is made. Raises ConfigError."""
     resolve("evo.executors", settings.executor)
     for island in range(len(settings.archipelago)):
-        make_ground(settings, task, island).method.start(task.brief)
+        ground = make_ground(settings, task, island)
+        ground.method.start(ground.brief)
 
 
 def make_ground(settings: RunSettings, task: Task, island: int) -> Ground[Any]:
@@ -85,4 +94,11 @@ def make_ground(settings: RunSettings, task: Task, island: int) -> Ground[Any]:
     births = settings.budget.births
     count = len(settings.archipelago)
     share = None if births is None else births // count + (island < births % count)
-    return Ground(island, settings.seed, method, racing, task, share)
+    return Ground(island, settings.seed, method, racing, task, share, own.embedding_model is not None)
+
+
+def test_calls(task: Task) -> tuple[int, int]:
+    """Return how many calls the final test takes at least for the winner, and at most for the best seed prompt."""
+    rows = task.examples("test")
+    baseline = max((sum(task.calls(seed, rows)) for seed in task.brief.seeds), default=0)
+    return max(baseline, len(rows)), baseline

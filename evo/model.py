@@ -231,6 +231,8 @@ class Brief:
     """Parts that operators may change, one a birth; other parts of the seed prompts are locked."""
     layout: str = "{prompt}\n\n{input}"
     """How a prompt's instruction and a row's input make one message."""
+    can_embed: bool = False
+    """Whether operators may ask for embeddings: the run has an embedding model."""
 
     @property
     def practice(self) -> tuple[Example, ...]:

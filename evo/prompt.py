@@ -9,6 +9,7 @@ under test ever sees them.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 
@@ -16,6 +17,8 @@ from evo.calls import digest
 
 SYSTEM, INSTRUCTION, EXAMPLES = "system", "instruction", "examples"
 STAGES = tuple(f"stage-{number}" for number in range(2, 10))
+PART = r"[a-z][a-z0-9-]{0,31}"
+"""Names of parts that a user may give."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +95,21 @@ class Prompt:
 
 NO_PROMPT = Prompt(())
 """What a failed birth has."""
+
+
+def flaw_of(prompt: Prompt) -> str:
+    """Return what is wrong with a seed prompt, and the mend; nothing where it can be used."""
+    texts = [text for _, text in prompt.parts]
+    if any(not text.strip() for text in texts):
+        return "it or one of its parts is empty; remove it or give it text"
+    if any("\ud800" <= character <= "\udfff" for text in texts for character in text):
+        return "it holds half a surrogate pair, which UTF-8 cannot; write the whole character"
+    for name, _ in prompt.parts:
+        if not re.fullmatch(PART, name):
+            return f"expected parts named like `system` or `stage-2`, got {name!r}; rename it"
+    if INSTRUCTION not in dict(prompt.parts):
+        return f"expected a part `instruction`, got {list(dict(prompt.parts))}; add one"
+    return ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -121,6 +121,7 @@ def completion_of(row: Mapping[str, Any]) -> Completion:
         latency_s=row["latency_s"],
         logprobs=tuple(row["logprobs"]),
         lengths=tuple(row["lengths"]),
+        embedding=tuple(row["embedding"]),
     )
 
 

@@ -189,7 +189,8 @@ class Run:
         - gain, gain_low, gain_high: mean gain over the births compared, and its 95 % interval. A birth counts once,
           whatever the number of its rows. Too low where scores chose the parents, too high where the operator had read
           the parents' mistakes on the same rows: compare operators, and trust the final test.
-        - calls, tokens, cost_usd: the operator's own model calls, every attempt; null cost: a price is unknown.
+        - calls, tokens, cost_usd: the operator's own model calls, every attempt; a failed one as it counts against the
+          budget. null cost: a price is unknown.
         - task_calls: calls to score its children, the final test left out.
         - calls_per_improvement: both kinds of calls for each improved child; null where none improved.
         """

@@ -18,7 +18,7 @@ from evo.model import INSTRUCTION, Evaluation, Individual, Outcome, Prompt, sequ
 from evo.ports import Evidence
 from evo.receipts import Receipt
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 
 _NOTHING = Usage()
 _WORD = pa.dictionary(pa.int32(), pa.string())
@@ -95,6 +95,7 @@ TABLES: dict[str, pa.Schema] = {
         ("text", pa.large_string()),
         ("logprobs", pa.list_(pa.float64())),
         ("lengths", pa.list_(pa.int32())),
+        ("embedding", pa.list_(pa.float64())),
     ),
     "migrations": _schema(
         ("from_island", pa.int32()),
@@ -226,6 +227,7 @@ def call_row(receipt: Receipt, lost: Usage = _NOTHING, *, recalled: bool = False
         "text": answer.text if answer else None,
         "logprobs": list(answer.logprobs) if answer else [],
         "lengths": list(answer.lengths) if answer else [],
+        "embedding": list(answer.embedding) if answer else [],
     }
 
 

@@ -10,10 +10,8 @@ from typing import Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from evo.model import EXAMPLES, INSTRUCTION, Budget, Prompt
+from evo.prompt import PART, flaw_of
 from evo.secrets import secret_in, secret_in_url
-
-PART = r"[a-z][a-z0-9-]{0,31}"
-"""Names of parts that a user may give."""
 
 
 class Settings(BaseModel):
@@ -168,6 +166,7 @@ class IslandSettings(Settings):
     method: NamedSettings | None = None
     model: ModelSettings | None = None
     operator_model: ModelSettings | None = None
+    embedding_model: ModelSettings | None = None
 
 
 class BudgetSettings(Settings):
@@ -198,6 +197,8 @@ class RunSettings(Settings):
     """Parts of the prompts that operators may change, one a birth; all others are locked."""
     model: ModelSettings = Field(default_factory=lambda: ModelSettings(name="local/smollm2-135m"))
     operator_model: ModelSettings | None = None
+    embedding_model: ModelSettings | None = None
+    """Turns texts into vectors, for methods that compare prompts by them."""
     method: NamedSettings = Field(default_factory=lambda: NamedSettings(name="steady-state"))
     racing: NamedSettings | None = None
     islands: int | tuple[IslandSettings, ...] = 1
@@ -240,7 +241,7 @@ class RunSettings(Settings):
     @classmethod
     def _prompts_have_text(cls, value: tuple[str | dict[str, str], ...]) -> tuple[str | dict[str, str], ...]:
         for number, prompt in enumerate(map(Prompt.of, value), 1):
-            if flaw := _flaw(prompt):
+            if flaw := flaw_of(prompt):
                 raise ValueError(f"seed prompt {number}: {flaw}")
         return tuple({Prompt.of(prompt).parts: prompt for prompt in value}.values())
 
@@ -260,9 +261,20 @@ class RunSettings(Settings):
                 method=island.method or self.method,
                 model=island.model or self.model,
                 operator_model=island.operator_model or self.operator_model or island.model or self.model,
+                embedding_model=island.embedding_model or self.embedding_model,
             )
             for island in islands
         )
+
+    @property
+    def models(self) -> tuple[ModelSettings, ...]:
+        """Every model the run uses, once."""
+        found: list[ModelSettings] = []
+        for island in self.archipelago:
+            for model in (island.model, island.operator_model, island.embedding_model):
+                if model is not None and model not in found:
+                    found.append(model)
+        return tuple(found)
 
     def with_model_files(self, base: Path) -> RunSettings:
         """Return these settings with every model file by its absolute path; relative ones start from ``base``."""
@@ -272,24 +284,10 @@ class RunSettings(Settings):
         return _placed(self, base).model_copy(update={"islands": islands})
 
 
-def _flaw(prompt: Prompt) -> str:
-    """Return what is wrong with a seed prompt, and the mend; nothing where it can be used."""
-    texts = [text for _, text in prompt.parts]
-    if any(not text.strip() for text in texts):
-        return "it or one of its parts is empty; remove it or give it text"
-    if any("\ud800" <= character <= "\udfff" for text in texts for character in text):
-        return "it holds half a surrogate pair, which UTF-8 cannot; write the whole character"
-    for name, _ in prompt.parts:
-        if not re.fullmatch(PART, name):
-            return f"expected parts named like `system` or `stage-2`, got {name!r}; rename it"
-    if INSTRUCTION not in dict(prompt.parts):
-        return f"expected a part `instruction`, got {list(dict(prompt.parts))}; add one"
-    return ""
-
-
 Owner = TypeVar("Owner", RunSettings, IslandSettings)
 
 
 def _placed(owner: Owner, base: Path) -> Owner:
-    models = {"model": owner.model, "operator_model": owner.operator_model}
+    names = ("model", "operator_model", "embedding_model")
+    models = {name: getattr(owner, name) for name in names}
     return owner.model_copy(update={name: model and model.placed(base) for name, model in models.items()})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,10 @@ from evo.budget import Usage
 from evo.cache import AnswerCache
 from evo.folder import RunFolder
 from evo.journal import Journal, read_pieces, read_table
+from evo.model import Completion
 from evo.replay import completion_of
 
-_ANSWERS = ["key", "text", "prompt_tokens", "output_tokens", "cost_usd", "latency_s", "logprobs", "lengths"]
+_ANSWERS = ["key", *(field.name for field in fields(Completion))]
 _SPENT = ["prompt_tokens", "output_tokens", "cost_usd", "lost_tokens", "lost_usd", "attempts", "recalled"]
 US = 1_000_000
 """Microseconds of a second: what the log's times count."""

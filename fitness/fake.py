@@ -22,12 +22,15 @@ from evo.model import Completion, Request
 from evo.plugins import unknown
 from evo.ports import Price
 from evo.settings import ModelSettings
+from fitness.embedding import unit
 from fitness.toy import LABELS, NEGATIVE, POSITIVE, hidden_accuracy, review_in, toy_rows, truth
 
 __all__ = ["FakeLlm", "FakeOptions", "quoted_prompts", "toy_rows"]
 
 FREE = Price(0.0, 0.0)
 MOST_WORDS = 120
+DIRECTIONS = 32
+"""Length of an embedding."""
 
 PHRASES = (
     "Read the text carefully.",
@@ -71,6 +74,7 @@ class FakeOptions:
         fatal: Every call fails as with a wrong key.
         error_on: Calls whose text holds this always fail, for a passing reason.
         choose: Whether requests with choices are answered with log-likelihoods.
+        embed: Whether requests for embeddings are answered.
     """
 
     latency_ms: float = 0.0
@@ -79,6 +83,7 @@ class FakeOptions:
     fatal: bool = False
     error_on: str = ""
     choose: bool = True
+    embed: bool = True
 
     def __post_init__(self) -> None:
         for name in ("error_rate", "garble"):
@@ -120,6 +125,11 @@ class FakeLlm:
         return self._options.choose
 
     @property
+    def can_embed(self) -> bool:
+        """The option ``embed``."""
+        return self._options.embed
+
+    @property
     def price(self) -> Price | None:
         """Nothing."""
         return FREE
@@ -131,6 +141,8 @@ class FakeLlm:
         text = request.text
         self._fail(request, text)
         seconds = self._options.latency_ms / 1000
+        if request.embedding:
+            return Completion("", _tokens(text), 0, 0.0, seconds, embedding=self._embedded(text))
         if request.choices:
             logprobs, lengths = _likelihoods(request, text), tuple(map(_tokens, request.choices))
             return Completion("", _tokens(text), sum(lengths), 0.0, seconds, logprobs, lengths)
@@ -150,6 +162,14 @@ class FakeLlm:
             self._attempts[key] = self._attempts.get(key, 0) + 1
             if _uniform("error", key, str(self._attempts[key])) < self._options.error_rate:
                 raise LlmError(f"{self._settings.name}: overloaded (option error_rate)", transient=True)
+
+    def _embedded(self, text: str) -> tuple[float, ...]:
+        """Return the mean of the text's words, each a random direction: texts are alike that share words."""
+        if not self._options.embed:
+            raise LlmError(f"{self._settings.name}: it does not embed (option embed)", fatal=True)
+        words = text.lower().split() or [""]
+        ways = [np.random.default_rng(_hash("word", word)).normal(size=DIRECTIONS) for word in words]
+        return unit(np.sum(ways, axis=0).tolist())
 
     def _reply(self, request: Request, text: str) -> str:
         held = text.lower()

@@ -55,10 +55,10 @@ class LlamaCpp:
     (fatal) when the file cannot be loaded.
     """
 
-    def __init__(self, path: Path, options: LocalOptions) -> None:
+    def __init__(self, path: Path, options: LocalOptions, *, embeds: bool = False) -> None:
         self._cache_prompt = options.prefix_cache
         self._key = secrets.token_hex(16)
-        self._server = load(path, options, self._key)
+        self._server = load(path, options, self._key, embeds=embeds)
         self._address: str = self._server.listening_address.removeprefix("http://")
 
     def complete(self, **body: Any) -> dict[str, Any]:
@@ -68,6 +68,13 @@ class LlamaCpp:
     def chat(self, **body: Any) -> dict[str, Any]:
         """Return the reply to a chat completion in llama.cpp's own words. Raises LlmError."""
         return self._answer(self._server.handle_chat_completions, body)
+
+    def embed(self, text: str) -> dict[str, Any]:
+        """Return the mean of a text's token embeddings in llama.cpp's own words; for a model loaded with ``embeds``.
+
+        Raises LlmError.
+        """
+        return self._answer(self._server.handle_embeddings, {"input": text})
 
     def tokenize(self, text: str) -> tuple[int, ...]:
         """Return the tokens of a text; names of special tokens in it are plain text. Raises LlmError."""
@@ -106,8 +113,11 @@ class LlamaCpp:
         return _checked(reply)
 
 
-def load(path: Path, options: LocalOptions, key: str) -> Any:
-    """Return xllamacpp's server for a model file, quiet, its port guarded by ``key``. Raises LlmError (fatal)."""
+def load(path: Path, options: LocalOptions, key: str, *, embeds: bool = False) -> Any:
+    """Return xllamacpp's server for a model file, quiet, its port guarded by ``key``. Raises LlmError (fatal).
+
+    One that ``embeds`` computes a whole text at once: its likelihoods and texts would be others (see EXACT_BATCH).
+    """
     import xllamacpp  # a shared library of 100 MB
 
     params = xllamacpp.CommonParams()
@@ -117,6 +127,10 @@ def load(path: Path, options: LocalOptions, key: str) -> Any:
     params.n_ctx, params.n_ubatch, params.n_parallel = options.context, options.batch, 1
     params.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_ENABLED
     params.cache_ram_mib = options.cache_mib
+    if embeds:
+        params.embedding, params.pooling_type = True, xllamacpp.llama_pooling_type.LLAMA_POOLING_TYPE_MEAN
+        params.n_batch = params.n_ubatch = options.context
+        params.cache_ram_mib = 0
     params.port, params.hostnames, params.api_keys, params.n_threads_http = 0, ["127.0.0.1"], [key], 1
     params.ui = params.endpoint_slots = params.fit_params = False
     try:
@@ -138,5 +152,10 @@ def _checked(reply: dict[str, Any]) -> dict[str, Any]:
         raise LlmError(
             f"the prompt has {error.get('n_prompt_tokens')} tokens, but the model's context holds "
             f"{error.get('n_ctx')}; shorten it, or set options: {{context: ...}} for the model"
+        )
+    if "too large to process" in str(error.get("message")):
+        raise LlmError(
+            "the text to embed has more tokens than the model's context holds; shorten it, or set "
+            "options: {context: ...} for the model"
         )
     raise LlmError(f"the in-process model refused the call: {error.get('message')}"[:300])

@@ -11,6 +11,7 @@ import logging
 import os
 import time
 import warnings
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -18,6 +19,7 @@ from evo.errors import ConfigError, LlmError
 from evo.model import Completion, Request, digest
 from evo.ports import Price
 from evo.settings import ModelSettings
+from fitness.embedding import unit
 from fitness.provider_errors import as_llm_error
 
 _QUIET = {
@@ -27,11 +29,13 @@ _QUIET = {
 }
 _NOISE = (
     r"Items? .* using the `ReadOnly` qualifier",  # of types it builds during its first call
-    r"coroutine '\w+\.acompletion' was never awaited",  # where a call is cancelled before it is sent
+    r"coroutine '\w+\.(acompletion|aembedding)' was never awaited",  # where a call is cancelled before it is sent
 )
 _SAMPLING = frozenset({"temperature", "max_tokens", "seed", "stop", "top_p"})
-_OURS = _SAMPLING | {"model", "messages", "n", "stream", "timeout", "api_base"}
+_OURS = _SAMPLING | {"model", "messages", "input", "encoding_format", "n", "stream", "timeout", "api_base"}
 _NO_KEY = "none"
+EMBEDDING, EMBED = "embedding", "embed"
+"""The mode of models that embed, in LiteLLM's list, and what most of their names hold."""
 _CLOSING_S = 0.05
 """Closed sockets are only let go of by later turns of the event loop."""
 _calls: set[object] = set()
@@ -44,9 +48,12 @@ class LiteLlm:
     ``can_choose`` is False: chat APIs tell the likelihood of the tokens the model wrote itself, and of a few rivals
     of each, not of a text given to them; a label that is not among those would have no number.
 
-    Options are passed on to ``litellm.acompletion``; parameters the provider does not know are dropped. Importing
-    litellm takes seconds, on first construction. Raises ConfigError for a name LiteLLM cannot place, for a missing
-    key, and for an option that the settings already carry.
+    Whether it can embed is LiteLLM's word where the model is listed; an endpoint's own models may. Requests for an
+    embedding go to ``litellm.aembedding``.
+
+    Options are passed on to ``litellm.acompletion``, or ``aembedding``; parameters the provider does not know are
+    dropped. Importing litellm takes seconds, on first construction. Raises ConfigError for a name LiteLLM cannot place,
+    for a missing key, and for an option that the settings already carry.
     """
 
     def __init__(self, settings: ModelSettings) -> None:
@@ -57,7 +64,10 @@ class LiteLlm:
             warnings.simplefilter("ignore")  # its lazy imports warn of its own types
             _provider(self._litellm, settings)
             self._key = _key(self._litellm, settings)
-            self._price = _price(self._litellm, settings)
+            listing = _listing(self._litellm, settings)
+            self._price = _price(settings, listing)
+            # The list takes some for chat models that say in their name what they are.
+            self._can_embed = listing.get("mode", EMBEDDING) == EMBEDDING or EMBED in settings.name
             self._errors = _errors()
 
     @property
@@ -73,6 +83,11 @@ class LiteLlm:
         return False
 
     @property
+    def can_embed(self) -> bool:
+        """See the class."""
+        return self._can_embed
+
+    @property
     def price(self) -> Price | None:
         """The settings' price, else LiteLLM's list price; None for models not listed and for private endpoints."""
         return self._price
@@ -84,15 +99,15 @@ class LiteLlm:
         started = time.perf_counter()
         call = object()
         _calls.add(call)
+        send = self._litellm.aembedding if request.embedding else self._litellm.acompletion
         try:
-            reply = await asyncio.wait_for(
-                self._litellm.acompletion(**self._arguments(request)), self._settings.timeout_s
-            )
+            reply = await asyncio.wait_for(send(**self._arguments(request)), self._settings.timeout_s)
         except self._errors as error:
             raise as_llm_error(error, self._settings, self._key) from None
         finally:
             _calls.discard(call)
-        return self._read(reply, time.perf_counter() - started)
+        read = self._read_embedding if request.embedding else self._read
+        return read(reply, time.perf_counter() - started)
 
     async def aclose(self) -> None:
         """Close LiteLLM's connections, unless another model of this process is using them; later calls open new."""
@@ -101,21 +116,13 @@ class LiteLlm:
 
     def _arguments(self, request: Request) -> dict[str, Any]:
         settings = self._settings
-        given: dict[str, Any] = {
-            "seed": request.seed,
-            "top_p": request.top_p,
-            "stop": list(request.stop) or None,
-            "api_base": settings.api_base,
-            "api_key": self._key,
-        }
+        asked = {"input": [request.text], "encoding_format": "float"} if request.embedding else _asked(request)
+        given = {**asked, "api_base": settings.api_base, "api_key": self._key}
         return {
             "drop_params": True,
             **settings.options,
             **{name: value for name, value in given.items() if value is not None},
             "model": settings.name,
-            "messages": [{"role": role, "content": content} for role, content in request.messages],
-            "temperature": request.temperature,
-            "max_tokens": request.max_tokens,
             "timeout": settings.timeout_s,
             "max_retries": 0,
             "num_retries": 0,
@@ -124,13 +131,45 @@ class LiteLlm:
     def _read(self, reply: Any, latency_s: float) -> Completion:
         choices = getattr(reply, "choices", None) or []
         text = (choices[0].message.content or "") if choices else ""
-        usage = getattr(reply, "usage", None)
-        prompt_tokens, output_tokens = _count(usage, "prompt_tokens"), _count(usage, "completion_tokens")
-        known = self._price is not None and prompt_tokens > 0
-        cost = self._price.cost(prompt_tokens, output_tokens) if self._price and known else None
+        prompt_tokens, output_tokens, cost = self._used(reply)
         if not text.strip():
             raise _empty(choices, prompt_tokens + output_tokens or None, cost)
         return Completion(text, prompt_tokens, output_tokens, cost, latency_s)
+
+    def _read_embedding(self, reply: Any, latency_s: float) -> Completion:
+        tokens, _, cost = self._used(reply)
+        found = getattr(reply, "data", None) or []
+        vector = found[0]["embedding"] if found else []
+        if not isinstance(vector, list) or not all(isinstance(value, int | float) for value in vector):
+            raise LlmError(
+                "expected an embedding as a list of numbers, got another form; name another embedding_model",
+                tokens=tokens or None,
+                usd=cost,
+            )
+        return Completion("", tokens, 0, cost, latency_s, embedding=unit(vector))
+
+    def _used(self, reply: Any) -> tuple[int, int, float | None]:
+        """Return prompt tokens, output tokens and their cost."""
+        usage = getattr(reply, "usage", None)
+        prompt_tokens, output_tokens = _count(usage, "prompt_tokens"), _count(usage, "completion_tokens")
+        known = self._price is not None and prompt_tokens > 0
+        return (
+            prompt_tokens,
+            output_tokens,
+            self._price.cost(prompt_tokens, output_tokens) if self._price and known else None,
+        )
+
+
+def _asked(request: Request) -> dict[str, Any]:
+    """Return what a request for text asks, in LiteLLM's words."""
+    return {
+        "seed": request.seed,
+        "top_p": request.top_p,
+        "stop": list(request.stop) or None,
+        "messages": [{"role": role, "content": content} for role, content in request.messages],
+        "temperature": request.temperature,
+        "max_tokens": request.max_tokens,
+    }
 
 
 def _quiet_litellm() -> Any:
@@ -146,6 +185,8 @@ def _quiet_litellm() -> Any:
         litellm.ModelResponse()  # its types are built on first use, with warnings of their own
     litellm.suppress_debug_info = True
     litellm.telemetry = False
+    known: Any = litellm
+    known.DEFAULT_MAX_RETRIES = 0  # for embeddings it takes max_retries=0 to mean that none was given
     for name in ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     return litellm
@@ -197,17 +238,23 @@ def _key(litellm: Any, settings: ModelSettings) -> str | None:
     )
 
 
-def _price(litellm: Any, settings: ModelSettings) -> Price | None:
+def _listing(litellm: Any, settings: ModelSettings) -> dict[str, Any]:
+    """Return what LiteLLM's list of models says of one; nothing where it is not listed, or behind an own endpoint."""
+    if settings.api_base and _is_private(settings.api_base):
+        return {}
+    try:
+        key = litellm.get_model_info(settings.name)["key"]
+    except (litellm.exceptions.ModelNotMappedError, ValueError):
+        return {}
+    return litellm.model_cost.get(key) or {}  # where it does not know, what it returned is a guess
+
+
+def _price(settings: ModelSettings, listing: Mapping[str, Any]) -> Price | None:
     if own := settings.price:
         return Price(own.prompt_usd_per_million / 1e6, own.output_usd_per_million / 1e6)
-    if settings.api_base and _is_private(settings.api_base):
-        return None
-    try:
-        listed = litellm.get_model_info(settings.name)
-    except (litellm.exceptions.ModelNotMappedError, ValueError):
-        return None
-    entry = litellm.model_cost.get(listed["key"]) or {}
-    prompt, output = entry.get("input_cost_per_token"), entry.get("output_cost_per_token")
+    writes = listing.get("mode") != EMBEDDING
+    prompt = listing.get("input_cost_per_token")
+    output = listing.get("output_cost_per_token", None if writes else 0.0)
     return None if prompt is None or output is None else Price(float(prompt), float(output))
 
 

@@ -17,6 +17,7 @@ from evo.errors import ConfigError, LlmError
 from evo.model import Completion, Request, digest
 from evo.ports import Price
 from evo.settings import ModelSettings
+from fitness.embedding import unit
 from fitness.gguf import fast_copy, file_sha256, known_model, locate
 from fitness.likelihood import ChoiceReader
 from fitness.llamacpp import EXACT_BATCH, LlamaCpp, LocalOptions, messages
@@ -29,6 +30,9 @@ class LocalLlm:
     model's signal is; text is asked for through the template. ``options: {chat: true}`` or ``false`` overrides
     both. Equal requests get equal answers, whatever was asked before, also where no seed is given; only likelihoods
     from K-quantised files need ``options: {prefix_cache: false}`` for it (see `fitness.llamacpp`).
+
+    An embedding is the mean over the text's tokens, plain as it is, of the last layer. It is computed by a second copy
+    of the model, loaded with the first such call: the one that writes takes too few tokens at once for it.
 
     The model file is found on construction (a known one downloaded, which blocks) and loaded with the first call.
     Raises ConfigError for a missing file, an unknown option, or where xllamacpp is not installed.
@@ -46,6 +50,7 @@ class LocalLlm:
         self._path, self._identity = _file(settings.name, self._options)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="llama")
         self._session: _Session | None = None
+        self._embedder: LlamaCpp | None = None
         self._closed = False
 
     @property
@@ -56,6 +61,11 @@ class LocalLlm:
     @property
     def can_choose(self) -> bool:
         """True: llama.cpp tells the likelihood of every token."""
+        return True
+
+    @property
+    def can_embed(self) -> bool:
+        """True: llama.cpp tells what the last layer makes of every token."""
         return True
 
     @property
@@ -77,17 +87,32 @@ class LocalLlm:
             self._thread.shutdown(wait=False)
 
     def _answer(self, request: Request) -> Completion:
+        answer = (
+            self._embed if request.embedding else self._loaded().choose if request.choices else self._loaded().write
+        )
+        started = time.perf_counter()
+        completion = answer(request)
+        return replace(completion, latency_s=time.perf_counter() - started)
+
+    def _loaded(self) -> _Session:
         if self._session is None:
             model = LlamaCpp(self._path, self._options)
             self._session = _Session(model, ChoiceReader(model), self._options)
-        started = time.perf_counter()
-        completion = self._session.choose(request) if request.choices else self._session.write(request)
-        return replace(completion, latency_s=time.perf_counter() - started)
+        return self._session
+
+    def _embed(self, request: Request) -> Completion:
+        if self._embedder is None:
+            self._embedder = LlamaCpp(self._path, self._options, embeds=True)
+        reply = self._embedder.embed(request.text)
+        vector = unit(reply["data"][0]["embedding"])
+        return Completion("", reply["usage"]["prompt_tokens"], 0, 0.0, embedding=vector)
 
     def _unload(self) -> None:
         if self._session is not None:
             self._session.model.close()
-            self._session = None
+        if self._embedder is not None:
+            self._embedder.close()
+        self._session = self._embedder = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from evo.settings import ModelSettings
 LONGEST = 300
 """Characters of a provider's message that are kept."""
 _PASSING = frozenset({409, 425, 429})
-_FATAL = frozenset({401, 402, 403, 404})
+_FATAL = frozenset({401, 402, 403, 404, 501})
 _FATAL_WORDS = re.compile(
     r"insufficient_quota|exceeded your current quota|api[ _-]?key not valid|invalid[ _]api[ _-]?key|model_not_found"
     r"|provider not provided",

@@ -51,6 +51,9 @@ class Kit:
     contexts: int
     crossover: float
     similarity: float
+    """Cosine above which a prompt is not listed beside a better one."""
+    embeddings: bool
+    """Whether that cosine is of embeddings, not of trigrams."""
     fallback: Fallback
 
 
@@ -91,9 +94,15 @@ class Scene:
 
     @property
     def listed(self) -> Parents:
-        """The members' prompts without near-duplicates."""
+        """The members that have the part; without near-duplicates, unless the operator is to leave them out."""
         sharing = [_focused(member, self.part) for member in self.members if self.part in dict(member.prompt.parts)]
-        return tuple((member, "listed") for member in diverse(sharing, self.kit.similarity))
+        shown = sharing if self.kit.embeddings else diverse(sharing, self.kit.similarity)
+        return tuple((member, "listed") for member in shown)
+
+    @property
+    def listing(self) -> tuple[float, int, float | None]:
+        """What a call that lists members takes: as `call`, and the cosine of embeddings above which one is left out."""
+        return *self.call, self.kit.similarity if self.kit.embeddings else None
 
 
 Recipe = Callable[[Scene], tuple[Operator, Parents] | None]
@@ -111,12 +120,12 @@ def first_order(scene: Scene) -> tuple[Operator, Parents]:
 
 def estimate(scene: Scene) -> tuple[Operator, Parents]:
     """Return the continuation of a list of the population."""
-    return Estimate(*scene.call), (*scene.parent, *scene.listed)
+    return Estimate(*scene.listing), (*scene.parent, *scene.listed)
 
 
 def ranked_estimate(scene: Scene) -> tuple[Operator, Parents]:
     """Return the continuation of a ranking of the population."""
-    return RankedEstimate(*scene.call), (*scene.parent, (scene.carrier, MUTATION_ROLE), *scene.listed)
+    return RankedEstimate(*scene.listing), (*scene.parent, (scene.carrier, MUTATION_ROLE), *scene.listed)
 
 
 def lineage(scene: Scene) -> tuple[Operator, Parents] | None:

@@ -11,13 +11,15 @@ tournament by its batch. Contexts change when a unit is copied. The best seed pr
 ``seed_units`` allows; a task-prompt that one lacks is written for its copies, when it is the one to be mutated. A birth
 that failed leaves the loser where it is; a unit that meets an empty slot wins. Immigrants take empty slots, then those
 of losers, the worst first, and bring their genes with them; what they lack is drawn. Left out: the paper's aids against
-stagnation (random strings, fitness sharing), and BERT's similarity.
+stagnation (random strings, fitness sharing). Its similarity by BERT's embeddings is there with ``embeddings: true``,
+by whatever ``embedding_model`` names; the default compares trigrams, which takes no call.
 
 Calls, with S seeds of which s become units, N units of p task-prompts, T generations, batches of B: dev rows scored are
 at most S B + N B + (2 T - 1) N B / 2, and practice rows, W for each winner that needs workings, at most T N W / 2 with
 contexts, T N W / 16 on average without (for Lamarckian mutation, where operators are drawn uniformly). Each takes a
 task call for each of its prompt's stages. Operator calls: (N - s) p + T (N / 2) (6 + 2 x 2) / 8, the last factor for
-operators drawn uniformly, without crossover.
+operators drawn uniformly, without crossover. With ``embeddings`` one more, of the embedding model, for each prompt text
+that is listed for the first time.
 """
 
 from __future__ import annotations
@@ -38,7 +40,7 @@ from operators.breeder_stages import Breeding, Rules, bred, next_step, received
 from operators.founding import Founder
 from operators.mutation_prompt_bank import MUTATION_PROMPTS
 from operators.mutation_prompts import MAX_TOKENS
-from operators.similarity import THRESHOLD
+from operators.similarity import EMBEDDING_THRESHOLD, THRESHOLD
 from operators.thinking_styles import THINKING_STYLES
 from operators.tournaments import Form, Timetable
 
@@ -65,7 +67,10 @@ class Promptbreeder:
         fallback: What stands in for an operator with nothing to work on; ``direct`` is zero- or first-order, evenly.
         contexts: Most worked examples of a unit; 0 is the zero-shot form. Needs train rows.
         workings: Practice rows a winner is scored on when workings are needed: for contexts, or Lamarckian mutation.
-        similarity: Trigram cosine above which a prompt counts as a copy of another, and is not listed beside it.
+        similarity: Cosine above which a prompt counts as a copy of another, and is not listed beside it; None: 0.9 of
+            trigrams, 0.95 of embeddings.
+        embeddings: Whether that cosine is of embeddings by the run's ``embedding_model``, as in the paper. The edges of
+            such a birth name all that were read, those that were not listed too.
         temperature: From where to where a unit's first temperature is drawn; later ones go from 0 to the higher end.
         temperature_step: Most by which a copy's temperature differs.
         seed_units: Most seed prompts that become units; None: half the population. 0 is the paper's way.
@@ -90,7 +95,8 @@ class Promptbreeder:
     fallback: Fallback = "direct"
     contexts: int = 0
     workings: int = 8
-    similarity: float = THRESHOLD
+    similarity: float | None = None
+    embeddings: bool = False
     temperature: Sequence[float] = (1.0, 2.0)
     temperature_step: float = 0.2
     seed_units: int | None = None
@@ -110,8 +116,9 @@ class Promptbreeder:
         one_of(NAME, "form", self.form, Form)
         one_of(NAME, "fallback", self.fallback, Fallback)
         one_of(NAME, "first_mutation", self.first_mutation, FirstMutation)
-        for name in ("crossover", "similarity"):
-            between(NAME, name, getattr(self, name), 0, 1)
+        between(NAME, "crossover", self.crossover, 0, 1)
+        if self.similarity is not None:
+            between(NAME, "similarity", self.similarity, 0, 1)
         between(NAME, "temperature_step", self.temperature_step, 0, 2)
         if self.seed_units is not None:
             at_least(NAME, "seed_units", self.seed_units, 0)
@@ -125,12 +132,18 @@ class Promptbreeder:
         """Return the first state.
 
         Raises:
-            ConfigError: There is no seed prompt, no train row for contexts, or a ``stage-2`` that is locked.
+            ConfigError: There is no seed prompt, no train row for contexts, no model for embeddings, or a ``stage-2``
+                that is locked.
         """
         if not brief.seeds:
             raise ConfigError(f"{NAME} expects at least 1 seed prompt, got none; add some to 'prompts'")
         if self.contexts and not brief.train:
             raise ConfigError(f"{NAME} expects train rows for contexts, got none; raise task.split.train")
+        if self.embeddings and not brief.can_embed:
+            raise ConfigError(
+                f"{NAME} expects an embedding model for embeddings: true, got none; set embedding_model, such as "
+                "openai/text-embedding-3-small, or leave embeddings out"
+            )
         kit = self._kit(brief)
         chosen = self.population // 2 if self.seed_units is None else self.seed_units
         dev = tuple(row.number for row in brief.dev)
@@ -204,6 +217,11 @@ class Promptbreeder:
         low, high = self.temperature
         return float(low), float(high)
 
+    @property
+    def _most_similar(self) -> float:
+        default = EMBEDDING_THRESHOLD if self.embeddings else THRESHOLD
+        return default if self.similarity is None else self.similarity
+
     def _founder(self, kit: Kit) -> Founder:
         return Founder(
             kit, tuple(self.mutation_prompts or MUTATION_PROMPTS), self.first_mutation == "prompt", self._heat
@@ -227,7 +245,8 @@ class Promptbreeder:
             self.max_tokens,
             self.contexts,
             0.0 if self.operators == "nine_uniform" else self.crossover,
-            self.similarity,
+            self._most_similar,
+            self.embeddings,
             self.fallback,
         )
 

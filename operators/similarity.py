@@ -1,21 +1,34 @@
 """Near-duplicates among prompts: the filter of Promptbreeder's estimation of distribution (Fernando et al., 2023).
 
-The paper drops a prompt whose BERT embedding has a cosine above 0.95 with one that is kept. Here the cosine is that of
-counts of character trigrams, which needs no model, with another threshold; see `THRESHOLD` for how it was found.
+The paper drops a prompt whose BERT embedding has a cosine above 0.95 with one that is kept. `diverse_in_meaning` does
+so with the run's embedding model. The default, `diverse`, needs no model: its cosine is that of counts of character
+trigrams, with another threshold; see `THRESHOLD` for how it was found.
 """
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
-from evo.model import Individual, by_fitness
+import numpy as np
+import numpy.typing as npt
+
+from evo.errors import LlmError
+from evo.model import Individual, Request, by_fitness
+from evo.ports import Llm
 from operators.parsing import normalised
+
+Content = TypeVar("Content")
+Vector = npt.NDArray[np.float64]
 
 THRESHOLD = 0.9
 """Drops 96 % of near-copies, 75 % of prompts with one word replaced, 10 % with two, no paraphrase and no different
 prompt (``benchmarks/similarity.py``); a cosine above 0.95 of sentence embeddings drops 83, 32, 7, 0 and 0 %."""
+EMBEDDING_THRESHOLD = 0.95
+"""The paper's, for embeddings of sentences. Those of a model made for text lie closer together: measure first."""
 _GRAM = 3
 
 
@@ -29,11 +42,40 @@ def diverse(individuals: Sequence[Individual], threshold: float) -> tuple[Indivi
 
     The text is that of the part in focus. Cost: about 0.1 s for 50 prompts of 400 characters.
     """
-    kept: list[tuple[Individual, Counter[str]]] = []
-    for individual in sorted(individuals, key=by_fitness):
-        grams = _grams(individual.prompt.text)
-        if all(_cosine(grams, other) <= threshold for _, other in kept):
-            kept.append((individual, grams))
+    return _kept([(one, _grams(one.prompt.text)) for one in sorted(individuals, key=by_fitness)], _cosine, threshold)
+
+
+async def diverse_in_meaning(individuals: Sequence[Individual], llm: Llm, threshold: float) -> tuple[Individual, ...]:
+    """Return individuals as `diverse` does, similar by the cosine of their texts' embeddings.
+
+    Asks for one embedding of each text, all at once. Raises LlmError.
+    """
+    best_first = sorted(individuals, key=by_fitness)
+    texts = list(dict.fromkeys(one.prompt.text for one in best_first))
+    vectors = dict(zip(texts, await embeddings(texts, llm), strict=True))
+    return _kept([(one, vectors[one.prompt.text]) for one in best_first], np.dot, threshold)
+
+
+async def embeddings(texts: Sequence[str], llm: Llm) -> list[Vector]:
+    """Return the embedding of each text, of length 1. Raises LlmError, when all are answered or have failed."""
+    asked = (llm.complete(Request.user(text, embedding=True)) for text in texts)
+    answers = await asyncio.gather(*asked, return_exceptions=True)
+    for answer in answers:
+        if isinstance(answer, BaseException):
+            raise answer
+    vectors = [np.array(answer.embedding) for answer in answers if not isinstance(answer, BaseException)]
+    if len(lengths := {len(vector) for vector in vectors}) > 1 or 0 in lengths:
+        raise LlmError(f"expected embeddings of one length, got {sorted(lengths)}; name another embedding_model")
+    return vectors
+
+
+def _kept(
+    best_first: Sequence[tuple[Individual, Content]], alike: Callable[[Content, Content], float], threshold: float
+) -> tuple[Individual, ...]:
+    kept: list[tuple[Individual, Content]] = []
+    for individual, content in best_first:
+        if all(alike(content, other) <= threshold for _, other in kept):
+            kept.append((individual, content))
     return tuple(individual for individual, _ in kept)
 
 

@@ -54,6 +54,7 @@ class Script:
     price: Price | None = None
     identity: str = "script"
     can_choose: bool = False
+    can_embed: bool = False
     requests: list[Request] = field(default_factory=list)
 
     async def complete(self, request: Request) -> Completion:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from typing import TypeAlias
 
-from evo.cli import catalog, descent, reading, running
+from evo.cli import catalog, descent, forecasting, reading, running
 from evo.cli.text import safe
 from evo.errors import BudgetExhausted, ConfigError, EvoError, Interrupted
 
@@ -17,6 +17,7 @@ _Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 _EPILOG = """\
 start here:
   evo run examples/messages.yaml          evolve a prompt on a small local model
+  evo estimate examples/messages.yaml     what that takes, before it is spent
   evo best RUN                            the best prompt and its honest score
   evo lineage RUN                         where it came from
 
@@ -82,6 +83,11 @@ def _running(commands: _Commands) -> None:
     run = _add(commands, "run", running.run, "evolve a prompt as a YAML file says")
     run.add_argument("config", help="the YAML file")
     run.add_argument("--yes", action="store_true", help="do not ask before spending without a cap on calls or money")
+    estimate = _add(commands, "estimate", forecasting.estimate, "say what a run will take: calls, tokens, cost")
+    estimate.add_argument("config", help="the YAML file")
+    estimate.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help=_SET)
+    estimate.add_argument("--offline", action="store_true", help="ask no model; guess tokens from bytes")
+    estimate.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
     resume = _add(commands, "resume", running.resume, "go on with an interrupted run, or with a larger budget")
     resume.add_argument("run", help=_RUN)
     for parser in (run, resume):
@@ -126,8 +132,9 @@ def _compact(commands: _Commands) -> None:
 
 def _catalog(commands: _Commands) -> None:
     methods = _add(commands, "methods", catalog.methods, "list search methods and their arguments")
+    racing = _add(commands, "racing", catalog.racing, "list racing policies and their arguments")
     models = _add(commands, "models", catalog.models, "list local models, or fetch one")
     models.add_argument("pull", nargs="?", choices=["pull"], help="fetch a model")
     models.add_argument("name", nargs="?", help="such as smollm2-135m")
-    for parser in (methods, models):
+    for parser in (methods, racing, models):
         parser.add_argument("--json", action="store_true", help="print one JSON document and nothing else")

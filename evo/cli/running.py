@@ -23,6 +23,7 @@ from evo.config import load, parse
 from evo.engine import Engine, prepare, reopen
 from evo.errors import BudgetExhausted, ConfigError, Interrupted
 from evo.folder import RunFolder
+from evo.forecast import unpaid_founding
 from evo.run import Run
 from evo.settings import RunSettings
 from evo.verdict import ranking
@@ -34,7 +35,8 @@ def run(options: Namespace) -> int:
     _confirm(settings, options)
     file = Path(options.config)
     fetch_local_models(settings, Console(stderr=True))
-    return _sail(prepare(settings, base=file.parent, title=file.stem), options)
+    order = prepare(settings, base=file.parent, title=file.stem)
+    return _sail(order, options, warning=unpaid_founding(order))
 
 
 def resume(options: Namespace) -> int:
@@ -56,8 +58,10 @@ def compact(options: Namespace) -> None:
     return print(f"{done.before} files of tables before, {done.after} now")
 
 
-def _sail(order: Commission, options: Namespace) -> int:
+def _sail(order: Commission, options: Namespace, *, warning: str = "") -> int:
     console = Console(stderr=options.json)
+    if warning:
+        console.print(f"warning: {safe(warning)}", markup=False, highlight=False, soft_wrap=True)
     for note in order.task.notes:
         console.print(f"note: {safe(note)}", markup=False, highlight=False, soft_wrap=True)
     console.print(f"run: {order.path}", markup=False, highlight=False, soft_wrap=True)
@@ -117,8 +121,7 @@ def _stopping(stop: Callable[[], None], console: Console) -> Iterator[None]:
 def _confirm(settings: RunSettings, options: Namespace) -> None:
     budget = settings.budget
     capped = budget.calls or budget.tokens or budget.usd or budget == type(budget)()
-    models = [m for island in settings.archipelago for m in (island.model, island.operator_model) if m is not None]
-    free = all(model.name.startswith(("local/", "fake/")) for model in models)
+    free = all(model.name.startswith(("local/", "fake/")) for model in settings.models)
     if capped or free or options.yes or not sys.stdin.isatty():
         return
     if input("no cap on calls, tokens or USD is set for a model that may cost money; go on? [y/N] ").lower() != "y":

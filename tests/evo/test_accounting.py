@@ -100,7 +100,7 @@ async def test_a_retry_that_no_longer_fits_ends_with_the_budget_and_settles(tmp_
 
 
 class Stuck:
-    identity, can_choose, price = "stuck", False, None
+    identity, can_choose, can_embed, price = "stuck", False, False, None
 
     def __init__(self) -> None:
         self.begun = asyncio.Event()
@@ -154,7 +154,7 @@ async def test_a_known_answer_is_not_sent_and_slots_bound_what_is(tmp_path, scri
     inner, most, now = script(), 0, 0
 
     class Counting:
-        identity, can_choose, price = "counting", False, Price(0.0, 0.0)
+        identity, can_choose, can_embed, price = "counting", False, False, Price(0.0, 0.0)
 
         async def complete(self, request: Request) -> Completion:
             nonlocal most, now
@@ -178,7 +178,7 @@ async def test_when_time_is_over_only_the_calls_just_admitted_are_still_sent(tmp
     release, sent = asyncio.Event(), 0
 
     class Slow:
-        identity, can_choose, price = "model", False, Price(0.0, 0.0)
+        identity, can_choose, can_embed, price = "model", False, False, Price(0.0, 0.0)
 
         async def complete(self, request: Request) -> Completion:
             nonlocal sent
@@ -245,3 +245,9 @@ def test_pauses_grow_are_jittered_and_bounded():
         assert all(ceiling / 2 <= pause <= ceiling for pause in drawn)
         assert len(drawn) > 1
     assert pause_s(1, 100.0, rng) == 100.0
+
+
+def test_an_embedding_is_admitted_without_output():
+    text, reply = admission_of(ASK, "m", Price(1.0, 1.0)), ASK.max_tokens
+    vector = admission_of(Request.user(ASK.text, max_tokens=5, embedding=True), "m", Price(1.0, 1.0))
+    assert (vector.tokens, vector.usd) == (text.tokens - reply, text.tokens - reply)

@@ -30,13 +30,28 @@ def open_cache(tmp_path):
 def test_answers_survive_closing_whole(open_cache):
     full = Completion("näh\x00 \u2028😀", 3, 2, 0.25, 1.5, (-0.1, -2.5), (1, 3))
     unknown_price = Completion("", 1, 0, None)
+    embedded = Completion("", 3, 0, 0.0, embedding=(0.6, -0.8))
     cache = open_cache()
-    cache.put([("a", full), ("b", unknown_price)])
+    cache.put([("a", full), ("b", unknown_price), ("c", embedded)])
     cache.close()
     again = open_cache()
     assert again.get("a") == (full, True)
     assert again.get("b") == (unknown_price, True)
-    assert again.get("c") is None
+    assert again.get("c") == (embedded, True)
+    assert again.get("d") is None
+
+
+def test_answers_from_before_there_were_embeddings_are_read(open_cache, tmp_path):
+    cache = open_cache()
+    cache.put([("a", Completion("yes", 3, 2, 0.25, 1.5, (-0.1,), (1,)))])
+    cache.flush()
+    with sqlite3.connect(tmp_path / "deep" / "answers.sqlite") as db:
+        (old,) = db.execute("SELECT answer FROM answers").fetchone()
+        fields = json.loads(old)
+        assert fields.pop("embedding") == []
+        db.execute("UPDATE answers SET answer = ?", (json.dumps(fields),))
+    db.close()
+    assert cache.get("a") == (Completion("yes", 3, 2, 0.25, 1.5, (-0.1,), (1,)), True)
 
 
 def test_each_run_counts_its_own_uses(open_cache):

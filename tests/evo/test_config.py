@@ -223,9 +223,12 @@ def test_islands_take_from_the_run_what_they_do_not_name():
             "model": "m",
             "method": "a",
             "operator_model": "big",
-            "islands": [{}, {"method": "b", "model": "n", "operator_model": "o"}],
+            "embedding_model": "e",
+            "islands": [{}, {"method": "b", "model": "n", "operator_model": "o", "embedding_model": "f"}],
         }
     )
+    assert [island.embedding_model.name for island in settings.archipelago] == ["e", "f"]
+    assert [model.name for model in settings.models] == ["m", "big", "e", "n", "o", "f"]
     assert [(i.method.name, i.model.name, i.operator_model.name) for i in settings.archipelago] == [
         ("a", "m", "big"),
         ("b", "n", "o"),
@@ -266,7 +269,7 @@ def test_model_files_are_named_by_absolute_paths_from_the_folder_of_the_file(rea
     monkeypatch.chdir("/")
     monkeypatch.setenv("HOME", "/home/me")
     text = (
-        "model: local/models/a.gguf\noperator_model: local/~/b.gguf\nislands:\n"
+        "model: local/models/a.gguf\noperator_model: local/~/b.gguf\nembedding_model: local/e.gguf\nislands:\n"
         "  - {model: local//c.gguf}\n  - {operator_model: local/smollm2-135m}\n  - {model: 'local/hf:r/f.gguf'}\n"
     )
     settings = read(TASK + text)
@@ -276,4 +279,5 @@ def test_model_files_are_named_by_absolute_paths_from_the_folder_of_the_file(rea
         (here, "local/smollm2-135m"),
         ("local/hf:r/f.gguf", "local//home/me/b.gguf"),
     ]
+    assert {island.embedding_model.name for island in settings.archipelago} == {f"local/{tmp_path}/e.gguf"}
     assert parse(settings.model_dump()) == settings, "what a run has recorded stays as it is"

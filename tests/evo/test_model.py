@@ -94,6 +94,7 @@ def test_every_field_of_a_request_is_part_of_its_key():
         "stop": ("x",),
         "choices": ("x",),
         "replicate": 1,
+        "embedding": True,
     }
     assert set(changed) == {field.name for field in dataclasses.fields(Request)}
     base = Request.user("a")
@@ -164,3 +165,8 @@ def test_luck_hangs_on_its_arguments_alone_also_in_another_process():
     told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
     assert float(told) == draws[0]
     assert all(0 <= draw_seed(np.random.default_rng(seed)) < 2**31 for seed in range(50))
+
+
+def test_a_request_without_an_embedding_has_the_key_it_had_before_there_were_any():
+    request = Request.user("Hi", temperature=0.5, seed=3, choices=("a", "b"))
+    assert request.key("m") == "2ae2baa9becfe9bd2bc8686454542a67"

@@ -13,6 +13,7 @@ from evo.cache import AnswerCache
 from evo.config import parse
 from evo.folder import RunFolder
 from evo.journal import Journal
+from evo.model import Completion
 from evo.schema import call_row, event_row
 from evo.store import RunStore, elapsed_of
 
@@ -116,3 +117,12 @@ def test_a_deleted_cache_is_filled_from_the_log(open_store, path, written):
     written.clear()
     assert open_store().cache.get("a") == (answer("a"), True)
     assert written == ["a", "b"]
+
+
+def test_an_embedding_is_known_from_the_log_to_the_last_digit(open_store, path):
+    first, embedded = open_store(), Completion("", 3, 0, 0.0, 0.5, embedding=(0.1, -0.994987, 1e-06))
+    first.journal.append({"calls": [call_row(receipt("a", embedded))]})
+    first.close()
+    for file in path.parent.glob("answers.sqlite*"):
+        file.unlink()
+    assert open_store().cache.get("a") == (embedded, True)

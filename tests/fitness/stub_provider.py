@@ -28,6 +28,11 @@ def answer(content: str | None, finish: str = "stop", usage: dict[str, int] | No
     return json.dumps(whole | ({"usage": usage} if usage else {})).encode()
 
 
+def embedding(vector: list[float], usage: dict[str, int] | None = None) -> bytes:
+    data = [{"object": "embedding", "index": 0, "embedding": vector}]
+    return json.dumps({"object": "list", "model": "m", "data": data} | ({"usage": usage} if usage else {})).encode()
+
+
 def failure(message: str) -> bytes:
     return json.dumps({"error": {"message": message}}).encode()
 
@@ -51,6 +56,10 @@ REPLIES = {
     "silent": Reply(body=answer(None, usage=USAGE)),
     "blank": Reply(body=answer(" \n", usage=USAGE)),
     "cut": Reply(body=answer("", "length", USAGE)),
+    "vectors": Reply(body=embedding([3.0, 0.0, -4.0], {"prompt_tokens": 7, "total_tokens": 7})),
+    "uncounted-vectors": Reply(body=embedding([3.0, 0.0, -4.0])),
+    "null-vectors": Reply(body=embedding([0.0, 0.0])),
+    "text-only": Reply(501, failure("This server does not support embeddings")),
 }
 
 

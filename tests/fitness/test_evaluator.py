@@ -21,6 +21,7 @@ class Model:
     """Answers every toy review rightly, unless told otherwise; remembers what it was asked."""
 
     can_choose: bool = False
+    can_embed: bool = False
     wrong: object = None
     asked: list[Request] = field(default_factory=list)
     cancelled: int = 0

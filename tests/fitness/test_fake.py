@@ -303,6 +303,23 @@ def test_a_fake_without_likelihoods():
     assert not fake(choose=False).can_choose
 
 
+def test_texts_that_share_words_have_embeddings_that_are_close():
+    text, near, far = (
+        np.array(asked(fake(), text, embedding=True).embedding)
+        for text in ("Judge the overall tone.", "judge the whole tone.", "Sort numbers by size")
+    )
+    assert text @ text == pytest.approx(1, abs=1e-5)
+    assert text @ near > 0.5 > text @ far
+    assert asked(fake(), "Judge the overall tone.", embedding=True).output_tokens == 0
+
+
+def test_a_fake_without_embeddings():
+    assert fake().can_embed
+    assert not fake(embed=False).can_embed
+    with pytest.raises(LlmError, match="does not embed"):
+        asked(fake(embed=False), "a", embedding=True)
+
+
 def test_identity_follows_what_changes_answers():
     assert fake(latency_ms=5).identity == fake().identity == "fake/toy?garble=0.05"
     assert fake(garble=0.5).identity != fake().identity

@@ -34,6 +34,7 @@ class ProviderError(Exception):
         (429, "You exceeded your current quota", "fatal"),
         (409, "conflict", "transient"),
         (500, "boom", "transient"),
+        (501, "this server does not support embeddings", "fatal"),
         (503, "overloaded", "transient"),
         (529, "overloaded", "transient"),
         (400, "maximum context length is 4096 tokens", "neither"),

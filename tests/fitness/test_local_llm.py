@@ -278,6 +278,7 @@ def test_an_endpoint_makes_no_sense_for_a_local_model(own_file: str) -> None:
 def test_a_local_model_is_free_and_tells_likelihoods(own_file: str) -> None:
     local = LocalLlm(ModelSettings(name=own_file))
     assert local.can_choose
+    assert local.can_embed
     assert local.price.cost(1000, 1000) == 0.0
 
 

@@ -28,6 +28,7 @@ class Thinker:
     thought: str = "Hm, hm."
     fails_at: int = 0
     can_choose: bool = False
+    can_embed: bool = False
     asked: list[Request] = field(default_factory=list)
     identity: str = "thinker"
     price: None = None

@@ -220,3 +220,24 @@ def test_there_are_enough_texts_and_none_twice() -> None:
 def test_arguments_are_checked() -> None:
     with pytest.raises(ConfigError, match="first-order expects temperature"):
         FirstOrder(temperature=3)
+
+
+@pytest.mark.parametrize(
+    ("operator", "carried"), [(Estimate(max_cosine=0.95), []), (RankedEstimate(max_cosine=0.95), [CARRIER])]
+)
+async def test_what_says_the_same_as_a_better_one_is_read_and_not_listed(operator: Any, carried: Any) -> None:
+    vectors = {"Member b of the list.": (1.0, 0.0), "Member c of the list.": (0.6, 0.8), "Copy of b.": (0.96, 0.28)}
+    llm = replace(saying("New."), embed=vectors.__getitem__)
+    members = [*MEMBERS, individual(4, "Copy of b.", 0.1)]
+    await operator([BASE, *carried, *members], llm, np.random.default_rng(0))
+    *embedded, asked = llm.requests
+    assert {request.text for request in embedded} == set(vectors)
+    assert all(request.embedding for request in embedded)
+    assert not asked.embedding
+    assert [text in asked.text for text in vectors] == [True, True, False]
+
+
+async def test_a_copy_of_one_that_was_read_and_not_listed_is_refused() -> None:
+    llm = replace(saying("Member b of the list."), embed=lambda text: (1.0, 0.0))
+    with pytest.raises(OperatorError, match="copy"):
+        await Estimate(max_cosine=0.95)([BASE, *MEMBERS], llm, np.random.default_rng(0))
