@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from difflib import SequenceMatcher
+from difflib import Match, SequenceMatcher
 from itertools import pairwise
 
 from evo.prompt import Prompt
@@ -17,6 +17,8 @@ from evo.prompt import Prompt
 SAME, REMOVED, ADDED = "same", "removed", "added"
 MOVED = 3
 """Fewest words of a phrase that is known again elsewhere in a text; fewer meet by chance."""
+NEAR = 2
+"""Most words between a single word and a run it is taken to belong to."""
 LONG = 1_000
 """From so many words on, those that are frequent no longer begin a match: time would grow with the square."""
 
@@ -87,17 +89,20 @@ def spaced_words(text: str) -> list[str]:
 def taken(child: Sequence[str], parent: Sequence[str]) -> dict[int, int]:
     """Return which words of a text come from another: place in the first, place in the second.
 
-    Runs without a letter or digit do not count. A phrase of `MOVED` words or more is known again wherever it stands;
-    so one phrase of the parent may be found twice. White space around words is not compared.
+    A single word counts only near another run, and signs alone do not: they meet by chance. A phrase of `MOVED` words or
+    more is known again wherever it stands; so one phrase of the parent may be found twice. White space around words is
+    not compared.
     """
     own, other = [word.strip() for word in child], [word.strip() for word in parent]
     if own == other:
         return {place: place for place in range(len(own))}
     matcher = SequenceMatcher(None, own, other, _is_long(own, other))
+    runs = [run for run in matcher.get_matching_blocks() if _size(own, run) > 0]
     found: dict[int, int] = {}
-    for a, b, size in matcher.get_matching_blocks():
-        if any(map(_is_word, own[a : a + size])):
-            found.update(zip(range(a, a + size), range(b, b + size), strict=True))
+    for place, run in enumerate(runs):
+        before, after = runs[place - 1] if place else None, runs[place + 1] if place + 1 < len(runs) else None
+        if _size(own, run) > 1 or (before and _is_near(before, run)) or (after and _is_near(run, after)):
+            found.update(zip(range(run.a, run.a + run.size), range(run.b, run.b + run.size), strict=True))
     gaps = _gaps(found, len(own))
     while gaps:
         low, high = gaps.pop()
@@ -112,6 +117,15 @@ def _gaps(found: dict[int, int], size: int) -> list[tuple[int, int]]:
     """Return the stretches without a match, long enough to hold a phrase."""
     edges = [-1, *sorted(found), size]
     return [(a + 1, b) for a, b in pairwise(edges) if b - a > MOVED]
+
+
+def _size(own: Sequence[str], run: Match) -> int:
+    """Return the words of a run, signs not counted."""
+    return sum(map(_is_word, own[run.a : run.a + run.size]))
+
+
+def _is_near(run: Match, later: Match) -> bool:
+    return later.a - (run.a + run.size) <= NEAR
 
 
 def _is_word(word: str) -> bool:
