@@ -1,4 +1,4 @@
-"""``evo run`` and ``evo resume``."""
+"""``evo run``, ``evo resume`` and ``evo compact``: those that write a run's folder."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from rich.console import Console
 
 from evo.cli.catalog import fetch_local_models
 from evo.cli.display import display
+from evo.cli.reading import print_json
 from evo.cli.report import print_report
 from evo.cli.text import safe
 from evo.commission import Commission
@@ -47,6 +48,14 @@ def resume(options: Namespace) -> int:
     budget = parse(folder.manifest["settings"], options.set).budget if options.set else None
     fetch_local_models(folder.settings, Console(stderr=True))
     return _sail(reopen(folder.path, budget=budget), options)
+
+
+def compact(options: Namespace) -> None:
+    """Make a run's many small files into few."""
+    done = Run(options.run).compact()
+    if options.json:
+        return print_json({"run": str(options.run), "before": done.before, "after": done.after})
+    return print(f"{done.before} files of tables before, {done.after} now")
 
 
 def _sail(order: Commission, options: Namespace, *, warning: str = "") -> int:

@@ -62,7 +62,16 @@ def hostile(tmp_path_factory) -> Path:
     return folder.path
 
 
-READING = [("best",), ("best", "-k", "5"), ("show",), ("lineage",), ("lineage", "--all"), ("show", "--operators")]
+READING = [
+    ("best",),
+    ("best", "-k", "5"),
+    ("show",),
+    ("lineage",),
+    ("lineage", "--all"),
+    ("show", "--operators"),
+    ("lineage", "--why", "--origin"),
+    ("show", "--sql", 'SELECT id AS "a\x1b[31m", operator, fitness / 0 AS nan, born_at FROM individuals'),
+]
 
 
 @pytest.mark.parametrize("words", READING, ids=" ".join)
