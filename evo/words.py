@@ -89,9 +89,9 @@ def spaced_words(text: str) -> list[str]:
 def taken(child: Sequence[str], parent: Sequence[str]) -> dict[int, int]:
     """Return which words of a text come from another: place in the first, place in the second.
 
-    A single word counts only near another run, and signs alone do not: they meet by chance. A phrase of `MOVED` words or
-    more is known again wherever it stands; so one phrase of the parent may be found twice. White space around words is
-    not compared.
+    A single word counts only near another run, and signs alone do not: they meet by chance. A phrase of `MOVED` words
+    or more is known again wherever it stands; so one phrase of the parent may be found twice. White space around words
+    is not compared.
     """
     own, other = [word.strip() for word in child], [word.strip() for word in parent]
     if own == other:
