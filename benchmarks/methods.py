@@ -17,14 +17,20 @@ import json
 import os
 import secrets
 import time
-from itertools import islice
+from itertools import islice, zip_longest
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
 
 import evo
 
+HEADINGS = (
+    *("method", "seed", "dev", "test (95 %)", "seed prompt", "gain (95 %)"),
+    *("births", "failed", "operator", "calls", "tokens", "s"),
+)
+"""``failed`` of the births, and ``operator`` of the calls."""
 LAYOUT = "{prompt}\n\nText: {input}\nLabel:"
 
 
@@ -38,6 +44,7 @@ def main() -> None:
     parser.add_argument("--http", type=Path, metavar="GGUF", help="serve this file on loopback as the model")
     parser.add_argument("--port", type=int, default=8089, help="of the served model")
     parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--calls", type=int, default=500)
     parser.add_argument("--dev", type=int, default=60, help="dev rows used")
     parser.add_argument("--test", type=int, default=200, help="test rows used")
@@ -47,11 +54,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     server, model = _served(options.http, options.port) if options.http else (None, {"name": options.model})
-    print(
-        _cells("method", "seed", "dev", "test (95 %)", "seed prompt", "gain (95 %)", "births", "calls", "tokens", "s")
-    )
+    print(_cells(*HEADINGS))
     for words in options.methods.split(","):
-        for seed in range(options.seeds):
+        for seed in range(options.first_seed, options.first_seed + options.seeds):
             row = _run(options, words.split(), model, seed)
             print(_line(words, seed, row), flush=True)
             if options.out:
@@ -63,7 +68,7 @@ def main() -> None:
 def _run(options: argparse.Namespace, words: list[str], model: dict[str, Any], seed: int) -> dict[str, Any]:
     task = json.loads((options.data / "task.json").read_text())
     splits = {"train": options.dev, "dev": options.dev, "test": options.test}
-    rows = {split: _first(options.data / f"{split}.jsonl", count) for split, count in splits.items()}
+    rows = {split: _drawn(options.data / f"{split}.jsonl", count) for split, count in splits.items()}
     prompts = [line.strip() for line in (options.data / "initial_prompts.txt").read_text().splitlines() if line.strip()]
     started = time.perf_counter()
     run = evo.evolve(
@@ -81,18 +86,29 @@ def _run(options: argparse.Namespace, words: list[str], model: dict[str, Any], s
         storage=str(options.storage),
         seed=seed,
     )
-    births = run.individuals().num_rows
-    return {**(run.result or {}), "births": births, "wall_s": time.perf_counter() - started, "run": str(run.path)}
+    births = run.individuals().column("status").to_pylist()
+    purposes = run.calls().column("purpose").to_pylist()
+    return {
+        **(run.result or {}),
+        "births": len(births),
+        "failed": births.count("failed"),
+        "operator_calls": purposes.count("operator"),
+        "wall_s": time.perf_counter() - started,
+        "run": str(run.path),
+    }
 
 
-def _argument(word: str) -> tuple[str, Any]:
-    name, _, value = word.partition("=")
-    return name, yaml.safe_load(value)
-
-
-def _first(path: Path, count: int) -> list[dict[str, Any]]:
+def _drawn(path: Path, count: int) -> list[dict[str, Any]]:
+    """Return ``count`` rows, the same for everybody: drawn target by target in turn, as files may be sorted."""
+    piles: dict[str, list[dict[str, Any]]] = {}
     with path.open() as lines:
-        return [json.loads(line) for line in islice(lines, count)]
+        for line in lines:
+            row = json.loads(line)
+            piles.setdefault(row["target"], []).append(row)
+    rng = np.random.default_rng(0)
+    drawn = [[pile[i] for i in rng.permutation(len(pile))] for _, pile in sorted(piles.items())]
+    in_turn = (row for rows in zip_longest(*drawn) for row in rows if row is not None)
+    return list(islice(in_turn, count))
 
 
 def _served(gguf: Path, port: int) -> tuple[Any, dict[str, Any]]:
@@ -123,6 +139,8 @@ def _line(words: str, seed: int, row: dict[str, Any]) -> str:
             f"{base['mean']:.3f}" if base else "none",
             f"{gain['mean']:+.3f} [{gain['low']:+.3f}, {gain['high']:+.3f}]" if gain else "unknown",
             str(row["births"]),
+            str(row["failed"]),
+            str(row["operator_calls"]),
             str(spent["calls"]),
             str(spent["tokens"]),
             f"{row['wall_s']:.0f}",
@@ -132,7 +150,7 @@ def _line(words: str, seed: int, row: dict[str, Any]) -> str:
 
 
 def _cells(*cells: str) -> str:
-    widths = (-24, 4, 5, 22, 11, 24, 6, 5, 7, 5)
+    widths = (-24, 4, 5, 22, 11, 24, 6, 6, 8, 5, 7, 5)
     return "  ".join(c.ljust(-w) if w < 0 else c.rjust(w) for c, w in zip(cells, widths, strict=True))
 
 

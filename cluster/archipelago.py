@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import itertools
 import time
-from collections.abc import Awaitable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -15,7 +15,7 @@ from cluster.island import Shore
 from cluster.remote import AnyBroker
 from cluster.topology import topology
 from cluster.workers import WorkerPlan
-from evo.commission import Commission, Watch
+from evo.commission import Commission, Watch, test_calls
 from evo.errors import ConfigError, EvoError, Interrupted
 from evo.history import history_of
 from evo.life import Life, begin, repeat
@@ -84,7 +84,7 @@ async def _voyage(
     crew = [asyncio.create_task(_keep_worker(fleet, broker, place, plan, spare, over)) for place in range(workers)]
     helpers = [asyncio.create_task(_watch(broker, watch)), asyncio.create_task(_obey(broker, stop, over))]
     try:
-        await broker.keep_for_final(2 * len(order.task.examples("test")))
+        await broker.keep_for_final(*test_calls(order.task))
         await _search(order, fleet, broker, stop, over)
         await finish(order, broker)
         watch(await broker.snapshot())
@@ -180,7 +180,7 @@ async def _keep_worker(
             await broker.lose_worker(number)
             if wait_s is None:
                 await broker.stop(EvoError(f"fitness worker {place} was lost {starts} times, last: {error}"))
-            elif await _rest(wait_s, over):
+            elif await _rest(wait_s, over, lambda: _is_late(broker)):
                 return None
             number = next(spare)
         except EvoError as error:
@@ -201,10 +201,8 @@ async def _keep_island(
         except fleet.lost as error:
             if wait_s is None:
                 raise EvoError(f"island {number} was lost {starts} times, last: {error}") from error
-            until = time.monotonic() + wait_s
-            while (left_s := until - time.monotonic()) > 0:
-                if await _rest(min(WATCH_S, left_s), over) or await _is_spent(broker):
-                    return None
+            if await _rest(wait_s, over, lambda: _is_spent(broker)) or await _is_spent(broker):
+                return None
         except ConfigError as error:  # its method has nobody to breed from: the other islands go on
             await broker.log({"events": [event_row(number, EXTINCT, None, str(error))]})
             return error
@@ -229,11 +227,19 @@ async def _relived(order: Commission, number: int, over: asyncio.Event) -> Life[
     return life
 
 
-async def _rest(wait_s: float, over: asyncio.Event) -> bool:
-    """Wait before a new start; return at once, and whether so, when the run is over."""
-    with contextlib.suppress(asyncio.TimeoutError):
-        await asyncio.wait_for(over.wait(), wait_s)
+async def _rest(wait_s: float, over: asyncio.Event, enough: Callable[[], Awaitable[bool]]) -> bool:
+    """Wait before a new start, until it is ``enough``; return at once, and whether so, when the run is over."""
+    until = time.monotonic() + wait_s
+    while (left_s := until - time.monotonic()) > 0 and not over.is_set() and not await enough():
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(over.wait(), min(WATCH_S, left_s))
     return over.is_set()
+
+
+async def _is_late(broker: AnyBroker) -> bool:
+    """Return whether the phase's time is up: a worker that starts at once ends what waits for one."""
+    left_s = (await broker.snapshot()).left_s
+    return left_s is not None and left_s <= 0
 
 
 async def _is_spent(broker: AnyBroker) -> bool:

@@ -43,7 +43,7 @@ class BatchingLedger:
 
     async def again(self, admission: Admission, billed: Usage | None) -> None:
         """See `evo.receipts.Ledger.again`."""
-        await self._broker.again(admission, billed)
+        await self._broker.again(self._worker, admission, billed)
 
     async def settle(self, receipt: Receipt) -> None:
         """See `evo.receipts.Ledger.settle`."""

@@ -16,7 +16,7 @@ from typing import Any
 
 from cluster.jobs import Job, JobQueue
 from cluster.ports import Answer
-from evo.budget import Account, Usage
+from evo.budget import BARREN, KEPT_SHARE, Account, Usage
 from evo.errors import BudgetExhausted, EvoError
 from evo.ledger import CallLedger, interrupted
 from evo.model import Completion, Evaluation, Individual, Prompt, Request
@@ -29,10 +29,8 @@ from evo.store import RunStore
 
 SHARD = (16, 64)
 """Fewest and most rows handed to a worker at once."""
-BARREN = 1000
-"""Births in a row without a model call after which a search is taken to repeat itself."""
-KEPT_LEAST_S, KEPT_LEAST, KEPT_SHARE = 1.0, 0.1, 0.25
-"""Most of any cap that is set aside for the final test, and the least of the seconds: births under way end in it."""
+KEPT_LEAST_S, KEPT_LEAST = 1.0, 0.1
+"""Least of the seconds that is set aside for the final test: births under way end in it."""
 
 
 class Broker:
@@ -57,7 +55,7 @@ class Broker:
         self._taken: dict[tuple[int, int], tuple[Individual, ...]] = {}
         self._starts: Counter[int] = Counter()
         self._barren = self._needed = 0
-        self._final_calls = 0
+        self._winner_calls = self._baseline_calls = 0
         self.store.journal.append({"events": [event_row(ROOT_ISLAND, "started")]})
 
     # --- islands ---
@@ -135,12 +133,19 @@ class Broker:
                 return answer
             await asyncio.shield(must_wait)
 
-    async def again(self, admission: Admission, billed: Usage | None) -> None:
+    async def again(self, worker: int, admission: Admission, billed: Usage | None) -> None:
         """See `evo.receipts.Ledger.again`."""
+        if self._jobs.is_lost(worker):
+            raise interrupted()
         await self.ledger.again(admission, billed)
 
     async def settle(self, worker: int, receipts: Sequence[Receipt]) -> None:
-        """See `evo.receipts.Ledger.settle`."""
+        """See `evo.receipts.Ledger.settle`. Late receipts of a lost worker are not booked: its calls were, when it was.
+
+        Another worker may have the same calls under way by now, which these must not end.
+        """
+        if self._jobs.is_lost(worker):
+            return
         self._jobs.desk(worker).keys.difference_update(receipt.key for receipt in receipts)
         self.ledger.settle_all(receipts)
         if self.ledger.given_up is not None and self.failure is None:
@@ -170,13 +175,16 @@ class Broker:
     async def enter_final(self) -> None:
         """Leave the search and free what was set aside for the final test."""
         self.phase = "test"
-        self._final_calls = 0
+        self._winner_calls = self._baseline_calls = 0
         self.account.kept, self.account.kept_s = Usage(), 0.0
         self.ledger.stop(self.failure)
 
-    async def keep_for_final(self, calls: int) -> None:
-        """Set aside enough for ``calls`` calls at the end, at most a quarter of any cap."""
-        self._final_calls = calls
+    async def keep_for_final(self, winner: int, baseline: int = 0) -> None:
+        """Set aside the calls that testing each takes, the winner's more as soon as anyone living takes more.
+
+        At most a quarter of any cap.
+        """
+        self._winner_calls, self._baseline_calls = winner, baseline
         self._keep()
 
     async def failed_with(self) -> EvoError | None:
@@ -268,9 +276,11 @@ class Broker:
         return Usage(calls, round(calls * tally.task_tokens / seen), calls * tally.task_usd / seen)
 
     def _keep(self) -> None:
-        if not self._final_calls:
+        if not self._winner_calls:
             return
-        budget, kept = self.account.budget, self._likely(self._final_calls)
+        most = max(self._winner_calls, *(status.test_calls for status in self._islands.values()), 0)
+        calls = most + self._baseline_calls
+        budget, kept = self.account.budget, self._likely(calls)
         if budget.calls is not None:
             kept = replace(kept, calls=min(kept.calls, int(KEPT_SHARE * budget.calls)))
         if budget.tokens is not None:
@@ -281,6 +291,6 @@ class Broker:
         if budget.seconds is not None and sent:
             # Both since this broker began: time of earlier attempts has no calls in the tally.
             pace = (self.account.elapsed_s - self.store.elapsed_s) / sent
-            likely = max(self._final_calls * pace, KEPT_LEAST * budget.seconds, KEPT_LEAST_S)
+            likely = max(calls * pace, KEPT_LEAST * budget.seconds, KEPT_LEAST_S)
             self.account.kept_s = min(likely, KEPT_SHARE * budget.seconds)
         self.account.kept = kept

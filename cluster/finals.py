@@ -15,6 +15,7 @@ from evo.commission import Commission
 from evo.errors import BudgetExhausted
 from evo.folder import RunFolder, write_json
 from evo.model import Evaluation, Individual
+from evo.ports import Task
 from evo.schema import evaluation_rows
 from evo.status import Snapshot
 from evo.verdict import Finalists, finalists, looks_at_test, ranking, test_scores, verdict
@@ -42,9 +43,9 @@ async def finish(order: Commission, broker: AnyBroker) -> None:
     await broker.enter_final()
     sides = _sides(order, chosen)
     rows = [row for row in order.task.examples("test") if any(row in side.untested for side in sides)]
-    calls = [0, *itertools.accumulate(sum(row in side.untested for side in sides) for row in rows)]
+    calls = _calls(order.task, sides, rows)
     count = bisect.bisect_right(calls, await broker.affordable(calls[-1])) - 1
-    whole = await _test_in_blocks(order, broker, sides, rows[:count])
+    whole = await _test_in_blocks(order, broker, sides, rows[:count], calls[count] / max(1, count))
     snapshot = await broker.snapshot()
     result = verdict(
         order.path,
@@ -58,6 +59,16 @@ async def finish(order: Commission, broker: AnyBroker) -> None:
     write_json(order.path / "result.json", result)
 
 
+def _calls(task: Task, sides: Sequence[Side], rows: Sequence[int]) -> list[int]:
+    """Return how many calls the first rows take on all sides, for every number of rows from none on."""
+    taken = dict.fromkeys(rows, 0)
+    for side in sides:
+        wanted = [row for row in rows if row in side.untested]
+        for row, calls in zip(wanted, task.calls(side.individual.prompt, wanted), strict=True):
+            taken[row] += calls
+    return [0, *itertools.accumulate(taken.values())]
+
+
 def _sides(order: Commission, chosen: Finalists) -> list[Side]:
     model = order.models_of(chosen.winner.island).task
     rows = set(order.task.examples("test"))
@@ -68,21 +79,25 @@ def _sides(order: Commission, chosen: Finalists) -> list[Side]:
 
 def _too_small(order: Commission) -> str:
     ground = order.ground(0)
-    rows = ground.racing.size(len(order.task.examples("dev")))
+    dev = order.task.examples("dev")
+    rows = dev[: ground.racing.size(len(dev))]
+    calls = sum(order.task.calls(order.task.brief.seeds[0], rows)) if order.task.brief.seeds else len(rows)
     return (
-        f"the run ended before any prompt was scored: one prompt takes {rows} dev rows, a call each; "
+        f"the run ended before any prompt was scored: one prompt takes {len(rows)} dev rows, {calls} calls; "
         "raise the budget, or score on fewer rows with `racing: {name: subset, n: 50}`"
     )
 
 
-async def _test_in_blocks(order: Commission, broker: AnyBroker, sides: Sequence[Side], rows: Sequence[int]) -> bool:
-    """Test until the rows or the budget end; return whether the rows did."""
+async def _test_in_blocks(
+    order: Commission, broker: AnyBroker, sides: Sequence[Side], rows: Sequence[int], row_calls: float
+) -> bool:
+    """Test until the rows or the budget end; return whether the rows did. A row takes ``row_calls`` on all sides."""
     at_once = max(1, order.settings.concurrency // len(sides))
     done, row_s = 0, 0.0
     while done < len(rows):
         snapshot, began = await broker.snapshot(), time.monotonic()
         # What the last block took says more than the whole run, unless its answers were known before.
-        row_s = max(row_s, len(sides) * snapshot.elapsed_s / max(1, snapshot.spent.calls))
+        row_s = max(row_s, row_calls * snapshot.elapsed_s / max(1, snapshot.spent.calls))
         block = rows[done : done + block_size(snapshot, row_s, at_once)]
         try:
             await _test(broker, sides, block)

@@ -81,7 +81,9 @@ class JobQueue:
         return job
 
     def finish(self, worker: int, number: int, result: Any) -> None:
-        """Give a job's result, or its error, to whoever waits for it."""
+        """Give a job's result, or its error, to whoever waits for it; a lost worker's job is done by another."""
+        if worker in self._lost:
+            return
         self.desk(worker).jobs.pop(number, None)
         answer = self._answers.pop(number, None)
         if answer is None or answer.done():

@@ -50,7 +50,7 @@ class BrokerPort(Protocol):
         """Admit calls, those that can be at once."""
         ...
 
-    async def again(self, admission: Admission, billed: Usage | None) -> None:
+    async def again(self, worker: int, admission: Admission, billed: Usage | None) -> None:
         """Reserve one more attempt."""
         ...
 

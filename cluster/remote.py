@@ -100,9 +100,9 @@ class RemoteBroker:
         answers: Sequence[Answer] = await self._call("admit_all", worker, admissions)
         return answers
 
-    async def again(self, admission: Admission, billed: Usage | None) -> None:
+    async def again(self, worker: int, admission: Admission, billed: Usage | None) -> None:
         """See `Broker.again`."""
-        await self._call("again", admission, billed)
+        await self._call("again", worker, admission, billed)
 
     async def settle(self, worker: int, receipts: Sequence[Receipt]) -> None:
         """See `Broker.settle`."""
@@ -124,9 +124,9 @@ class RemoteBroker:
         """See `Broker.enter_final`."""
         await self._call("enter_final")
 
-    async def keep_for_final(self, calls: int) -> None:
+    async def keep_for_final(self, winner: int, baseline: int = 0) -> None:
         """See `Broker.keep_for_final`."""
-        await self._call("keep_for_final", calls)
+        await self._call("keep_for_final", winner, baseline)
 
     async def affordable(self, wanted: int) -> int:
         """See `Broker.affordable`."""

@@ -1,7 +1,7 @@
 """prompt-archipelago: distributed evolutionary search for LLM prompts, honestly measured.
 
-``evolve`` runs a search, ``resume`` goes on with one, ``open_run`` looks at one. Heavy parts are imported at their
-first use, so that ``import evo`` is quick and needs neither Ray nor LiteLLM.
+``evolve`` runs a search, ``estimate`` says what it would take, ``resume`` goes on with one, ``open_run`` looks at one.
+Heavy parts are imported at their first use, so that ``import evo`` is quick and needs neither Ray nor LiteLLM.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from evo._guard import refuse_strangers
 
 if TYPE_CHECKING:
-    from evo.api import evolve, open_run, resume
+    from evo.api import estimate, evolve, open_run, resume
     from evo.errors import BudgetExhausted, ConfigError, EvoError, Interrupted, LlmError, OperatorError
     from evo.model import Budget, Completion, Evaluation, Example, Individual, Prompt, Request, Score
     from evo.run import Run
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 refuse_strangers()
 
 _HOMES = {
-    "evo.api": ("evolve", "open_run", "resume"),
+    "evo.api": ("estimate", "evolve", "open_run", "resume"),
     "evo.errors": ("BudgetExhausted", "ConfigError", "EvoError", "Interrupted", "LlmError", "OperatorError"),
     "evo.model": ("Budget", "Completion", "Evaluation", "Example", "Individual", "Prompt", "Request", "Score"),
     "evo.run": ("Run",),
@@ -43,6 +43,7 @@ __all__ = [
     "Request",
     "Run",
     "Score",
+    "estimate",
     "evolve",
     "open_run",
     "resume",

@@ -1,4 +1,4 @@
-"""The Python front door: `evolve`, `resume`, `open_run`."""
+"""The Python front door: `evolve`, `estimate`, `resume`, `open_run`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from evo.config import load, parse
 from evo.engine import Engine, prepare, reopen
 from evo.errors import Interrupted
 from evo.folder import RunFolder
+from evo.forecast import Forecast, forecast
 from evo.model import Budget
 from evo.run import Run
 from evo.settings import BudgetSettings, RunSettings
@@ -40,18 +41,30 @@ def evolve(
         ConfigError: the settings or the data cannot be used.
         EvoError: the run failed; what it has logged is kept.
     """
-    if budget is not None:
-        settings["budget"] = _caps(budget)
-    if isinstance(task, RunSettings):
-        run_settings, base, title = parse({**task.model_dump(), **settings}, base=Path.cwd()), Path.cwd(), "run"
-    elif isinstance(task, Mapping):
-        run_settings, base, title = parse({"task": dict(task), **settings}, base=Path.cwd()), Path.cwd(), "run"
-    else:
-        file = Path(task)
-        run_settings = load(file, overrides=settings)
-        base, title = file.parent, file.stem
+    run_settings, base, title = _read(task, budget, settings)
     order = prepare(run_settings, base=base, title=title)
     return _finish(Engine(order, address=address, watch=watch or _silent), order.path)
+
+
+def estimate(
+    task: str | Path | Mapping[str, Any] | RunSettings,
+    *,
+    budget: Budget | Mapping[str, Any] | None = None,
+    offline: bool = False,
+    **settings: Any,
+) -> Forecast:
+    """Return what `evolve` with the same arguments would take, by a rehearsal of seconds without models.
+
+    Costs one dev row through every model under test and one call to every operator model; nothing with ``offline``,
+    where tokens are guessed from bytes and the cost is unknown.
+
+    Raises:
+        ConfigError: the settings or the data cannot be used.
+        EvoError: a model did not answer.
+    """
+    settings = {name: value for name, value in settings.items() if name not in ("address", "watch")}
+    run_settings, base, _ = _read(task, budget, settings)
+    return forecast(run_settings, base, offline=offline)
 
 
 def resume(
@@ -79,6 +92,22 @@ def open_run(path: str | Path) -> Run:
     Raises ConfigError when there is none.
     """
     return Run(path)
+
+
+def _read(
+    task: str | Path | Mapping[str, Any] | RunSettings,
+    budget: Budget | Mapping[str, Any] | None,
+    settings: Mapping[str, Any],
+) -> tuple[RunSettings, Path, str]:
+    """Return settings, the folder their paths start from, and a title. Raises ConfigError."""
+    if budget is not None:
+        settings = {**settings, "budget": _caps(budget)}
+    if isinstance(task, RunSettings):
+        return parse({**task.model_dump(), **settings}, base=Path.cwd()), Path.cwd(), "run"
+    if isinstance(task, Mapping):
+        return parse({"task": dict(task), **settings}, base=Path.cwd()), Path.cwd(), "run"
+    file = Path(task)
+    return load(file, overrides=settings), file.parent, file.stem
 
 
 def _finish(engine: Engine, path: Path) -> Run:

@@ -7,6 +7,11 @@ from dataclasses import dataclass, replace
 
 from evo.model import Budget
 
+KEPT_SHARE = 0.25
+"""Most of any cap that is set aside for the final test."""
+BARREN = 1000
+"""Births in a row without a model call after which a search is taken to repeat itself."""
+
 
 @dataclass(frozen=True, slots=True)
 class Usage:

@@ -62,11 +62,15 @@ class AnswerCache:
     @staticmethod
     def _connect(path: Path) -> sqlite3.Connection:
         db = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
-        # The log is what must survive a power cut; this file can be made again.
-        db.execute("PRAGMA journal_mode=WAL")
-        db.execute("PRAGMA synchronous=OFF")
-        db.execute(f"PRAGMA cache_size=-{PAGES_KIB}")
-        db.executescript(_TABLES)
+        try:
+            # The log is what must survive a power cut; this file can be made again.
+            db.execute("PRAGMA journal_mode=WAL")
+            db.execute("PRAGMA synchronous=OFF")
+            db.execute(f"PRAGMA cache_size=-{PAGES_KIB}")
+            db.executescript(_TABLES)
+        except sqlite3.Error:
+            db.close()
+            raise
         return db
 
     def get(self, key: str) -> tuple[Completion, bool] | None:

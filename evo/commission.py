@@ -95,3 +95,10 @@ def make_ground(settings: RunSettings, task: Task, island: int) -> Ground[Any]:
     count = len(settings.archipelago)
     share = None if births is None else births // count + (island < births % count)
     return Ground(island, settings.seed, method, racing, task, share, own.embedding_model is not None)
+
+
+def test_calls(task: Task) -> tuple[int, int]:
+    """Return how many calls the final test takes at least for the winner, and at most for the best seed prompt."""
+    rows = task.examples("test")
+    baseline = max((sum(task.calls(seed, rows)) for seed in task.brief.seeds), default=0)
+    return max(baseline, len(rows)), baseline

@@ -14,6 +14,7 @@ from evo.commission import Commission, check, commission, load_task
 from evo.errors import ConfigError, EvoError
 from evo.folder import RunFolder
 from evo.plugins import resolve
+from evo.ports import Task
 from evo.records import records
 from evo.settings import BudgetSettings, RunSettings
 from evo.status import Snapshot
@@ -80,15 +81,21 @@ class Engine:
 
 def prepare(settings: RunSettings, *, base: Path, title: str) -> Commission:
     """Load the task, check everything that costs no call, and make the run's folder. Raises ConfigError."""
+    settings, task = checked(settings, base=base)
+    folder = RunFolder.create(settings, base=base, title=title, fingerprint=task.fingerprint)
+    settings = _keep_rows(settings, folder)
+    return commission(folder.path, settings, base, task)
+
+
+def checked(settings: RunSettings, *, base: Path) -> tuple[RunSettings, Task]:
+    """Return the settings with a budget and rows that can be read twice, and their task. Raises ConfigError."""
     settings = _with_default_budget(settings)
     _refuse_endless(settings)
     look_beside(base)
     settings = _with_lists(settings)
     task = load_task(settings, base)
     check(settings, task)
-    folder = RunFolder.create(settings, base=base, title=title, fingerprint=task.fingerprint)
-    settings = _keep_rows(settings, folder)
-    return commission(folder.path, settings, base, task)
+    return settings, task
 
 
 def reopen(path: Path | str, *, budget: BudgetSettings | None = None) -> Commission:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -20,10 +20,10 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.json as pa_json
-import pyarrow.parquet as pq
 
 from evo.encoding import from_json, to_json
 from evo.errors import EvoError
+from evo.parts import Only, Part, numbers_of, parts_of, read_span, spans_of, sync_folder, write_part
 from evo.schema import TABLES
 
 SEAL_ROWS = 5000
@@ -129,13 +129,13 @@ def read_journal(path: Path) -> Iterator[dict[str, list[dict[str, Any]]]]:
 
 def seal(folder: Path, journal: Path) -> None:
     """Turn a journal into parts, then remove it. Doing it again after a crash in the middle is safe."""
-    number = _number_of(journal)
+    number, _ = numbers_of(journal)
     for name, table in tables_in(journal, TABLES).items():
-        part = folder / name / f"part-{number}.parquet"
+        part = folder / name / f"part-{number:06d}.parquet"
         if table.num_rows and not part.exists():
-            _write_part(part, table)
+            write_part(part, table)
     journal.unlink()
-    _sync_folder(folder)
+    sync_folder(folder)
 
 
 def tables_in(journal: Path, names: Collection[str]) -> dict[str, pa.Table]:
@@ -175,36 +175,7 @@ _LINE = pa.schema([(name, pa.list_(pa.struct(list(map(_plain, schema))))) for na
 """A transaction as JSON has it: lists of rows by table, times as whole microseconds."""
 
 
-def _write_part(part: Path, table: pa.Table) -> None:
-    part.parent.mkdir(exist_ok=True)
-    draft = part.with_name(f".{part.name}.tmp")
-    pq.write_table(table, draft, compression="zstd")
-    with open(draft, "rb") as file:
-        os.fsync(file.fileno())
-    os.replace(draft, part)
-    _sync_folder(part.parent)
-
-
-def _read_part(part: Path, schema: pa.Schema) -> pa.Table:
-    try:
-        # Not `pq.read_table`: looking for data sets doubles the cost of a small file, and a run has hundreds.
-        with pq.ParquetFile(part) as file:
-            return file.read(schema.names).select(schema.names).cast(schema)
-    except (pa.ArrowException, KeyError, OSError) as error:
-        raise EvoError(f"{part} is damaged: {error}; put back the file the run wrote") from error
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def read_table(
-    folder: Path, table: str, columns: Sequence[str] | None = None, *, only: tuple[str, pa.Array] | None = None
-) -> pa.Table:
+def read_table(folder: Path, table: str, columns: Sequence[str] | None = None, *, only: Only | None = None) -> pa.Table:
     """Return a table's rows in the order they were written, of a finished or a running run.
 
     Args:
@@ -223,37 +194,61 @@ def read_table(
 
 
 def read_pieces(
-    folder: Path, table: str, columns: Sequence[str] | None = None, *, only: tuple[str, pa.Array] | None = None
+    folder: Path, table: str, columns: Sequence[str] | None = None, *, only: Only | None = None
 ) -> Iterator[pa.Table]:
     """Yield a table's rows as `read_table` does, part by part: one part is in memory at a time."""
-    for pieces in read_together(folder, {table: columns}):
-        piece = pieces[table]
-        if only is not None:
-            piece = piece.filter(pc.is_in(piece[only[0]], only[1]))
-        if piece.num_rows:
-            yield piece
+    for pieces in read_together(folder, {table: columns}, only=only):
+        if pieces[table].num_rows:
+            yield pieces[table]
 
 
-def read_together(folder: Path, tables: Mapping[str, Sequence[str] | None]) -> Iterator[dict[str, pa.Table]]:
+def read_together(
+    folder: Path, tables: Mapping[str, Sequence[str] | None], *, only: Only | None = None
+) -> Iterator[dict[str, pa.Table]]:
     """Yield several tables part by part: rows of one transaction come together.
 
-    ``tables`` names the columns wanted of each, None for all. What is written after the first part is read is left out.
+    ``tables`` names the columns wanted of each, None for all; ``only`` is as in `read_table`, for every table. What is
+    written after the first part is read is left out.
     """
     schemas = {table: _schema_of(table, columns) for table, columns in tables.items()}
     tails = _tails(folder, tables)  # before the parts: what is sealed meanwhile is read once, from its journal
-    parts = {_number_of(part) for table in tables for part in (folder / table).glob("part-*.parquet")}
     latest = max(tails, default=None)
-    for number in sorted(parts.union(tails)):
-        if latest is None or number <= latest:  # of what was begun meanwhile not every table may be there
-            tail = tails.get(number, {})
-            yield {table: _piece(folder / table, number, tail.get(table), schemas[table]) for table in tables}
+    parts = {table: parts_of(folder / table) for table in tables}
+    for first, last in spans_of((part for some in parts.values() for part in some), tails):
+        if latest is not None and first > latest:
+            return  # of what was begun meanwhile not every table may be there
+        span = first, last if latest is None else min(last, latest)
+        mine = {number: tail for number, tail in tails.items() if span[0] <= number <= span[1]}
+        found: dict[str, pa.Table] = {}
+        for name, schema in schemas.items():
+            pieces = _sealed(folder / name, parts[name], span, schema, only)
+            pieces += _unsealed(parts[name], {n: tail[name] for n, tail in mine.items() if name in tail}, schema, only)
+            found[name] = pieces[0] if len(pieces) == 1 else pa.concat_tables([schema.empty_table(), *pieces])
+        yield found
 
 
-def _piece(table: Path, number: str, tail: pa.Table | None, schema: pa.Schema) -> pa.Table:
-    part = table / f"part-{number}.parquet"
-    if part.exists():
-        return _read_part(part, schema)
-    return schema.empty_table() if tail is None else tail.select(schema.names)
+def _sealed(
+    table: Path, parts: list[Part], span: tuple[int, int], schema: pa.Schema, only: Only | None
+) -> list[pa.Table]:
+    """Return a table's rows of some numbers that are in parts; ``parts`` is brought up to date where they are gone."""
+    while True:
+        try:
+            within = [part for part in parts if part.first <= span[1] and span[0] <= part.last]
+            return [read_span(part, *span, schema, only) for part in within]
+        except FileNotFoundError as error:
+            before, parts[:] = list(parts), parts_of(table)  # compacted while we read: the rows are in another part now
+            if parts == before:
+                raise EvoError(f"{table} cannot be read: {error}; put back the file the run wrote") from error
+
+
+def _unsealed(
+    parts: Sequence[Part], tails: Mapping[int, pa.Table], schema: pa.Schema, only: Only | None
+) -> Iterator[pa.Table]:
+    """Yield a table's rows from journals that no part holds."""
+    for number, tail in tails.items():
+        if not any(part.first <= number <= part.last for part in parts):
+            tail = tail.select(schema.names)
+            yield tail if only is None else tail.filter(pc.is_in(tail[only[0]], only[1]))
 
 
 def _schema_of(table: str, columns: Sequence[str] | None) -> pa.Schema:
@@ -261,14 +256,19 @@ def _schema_of(table: str, columns: Sequence[str] | None) -> pa.Schema:
     return schema if columns is None else pa.schema([schema.field(name) for name in columns])
 
 
-def _tails(folder: Path, tables: Collection[str]) -> dict[str, dict[str, pa.Table]]:
+def _tails(folder: Path, tables: Collection[str]) -> dict[int, dict[str, pa.Table]]:
     """Return some tables' rows that are in journals, by the journal's number."""
     while True:
         try:
-            return {_number_of(journal): tables_in(journal, tables) for journal in open_journals(folder)}
+            return {numbers_of(journal)[0]: tables_in(journal, tables) for journal in open_journals(folder)}
         except FileNotFoundError:
             continue  # a journal was sealed while we read: its part is there now
 
 
-def _number_of(path: Path) -> str:
-    return path.stem.rpartition("-")[2]
+def stamp(folder: Path) -> Hashable:
+    """Return what differs as soon as births are added to the log; takes no reading."""
+    parts = tuple((part.first, part.last) for part in parts_of(folder / "individuals"))
+    try:
+        return parts, tuple((journal.name, journal.stat().st_size) for journal in open_journals(folder))
+    except FileNotFoundError:
+        return stamp(folder)  # sealed between the two looks

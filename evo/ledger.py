@@ -115,6 +115,8 @@ class CallLedger:
         while not self._reserve(wanted, admission.model):
             await asyncio.shield(self._settled)
             self._refuse_if_stopped()
+            if self._flying.get(admission.key) is not flight:  # its worker was lost: a reservation would hold for ever
+                raise interrupted()
         flight.wanted = wanted
 
     async def settle(self, receipt: Receipt) -> None:

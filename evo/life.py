@@ -12,6 +12,7 @@ from evo.model import FAILED, MIGRATION, Brief, Evaluation, Individual, Prompt, 
 from evo.ports import Evidence, Llm, Method, Proposal, Racing, Task
 from evo.randomness import child_rng
 from evo.replay import Found
+from evo.rivals import Tally, untried, with_raced
 from evo.status import IslandStatus
 from evo.verdict import ENOUGH, sure_fitness
 
@@ -70,6 +71,18 @@ class Life(Generic[S]):
     failed: int = 0
     asked: int = 0
     pending: dict[int, Proposal | Evidence] = field(default_factory=dict)
+    admitted: int = 0
+    """Dev rows that newborns were scored on."""
+    added: int = 0
+    """Dev rows that racing has asked for on the living."""
+    generation: int = 0
+    """The highest of any birth asked for."""
+    raced: tuple[Individual, ...] = ()
+    """The latest newborns, see `evo.rivals.Rivals`."""
+    raised: set[int] = field(default_factory=set)
+    """Steps under way that racing has asked for."""
+    grown: dict[int, Individual] = field(default_factory=dict)
+    """All that is known of those on whom racing has gathered evidence: methods may hold older copies."""
     best: Individual | None = None
     most: int = 0
     """Most dev examples any individual was scored on."""
@@ -130,16 +143,60 @@ def _changed(number: int, words: str) -> EvoError:
 
 
 def ask(ground: Ground[S], life: Life[S], number: int, *, births: bool = True) -> bool:
-    """Ask the method for one step; return whether there is one. Without ``births`` only evidence will do."""
-    rng = child_rng(ground.seed, "ask", ground.island, sequence_of(number))
-    step, state = ground.method.ask(life.state, number, rng)
-    if step is None or (isinstance(step, Proposal) and not births):
-        return False
-    life.state = state
+    """Ask racing, then the method for one step; return whether there is one. Without ``births`` only evidence will do.
+
+    What racing asks for hangs on no cap, so that a run resumed with another one is relived as it was. It has an end by
+    itself: rows that the living were not tried on.
+    """
+    step: Proposal | Evidence | None
+    if (extra := _more(ground, life, number)) is not None:
+        step = extra
+        life.raised.add(number)
+        life.added += len(extra.examples)
+    else:
+        rng = child_rng(ground.seed, "ask", ground.island, sequence_of(number))
+        step, state = ground.method.ask(life.state, number, rng)
+        if isinstance(step, Evidence):
+            step = _without_repeats(life, step)
+        if step is None or (isinstance(step, Proposal) and not births):
+            return False
+        life.state = state
     life.pending[number] = step
-    life.asked += isinstance(step, Proposal)
+    if isinstance(step, Proposal):
+        life.asked += 1
+        life.generation = max(life.generation, step.generation)
     life.sequence = max(life.sequence, sequence_of(number) + 1)
     return True
+
+
+def _more(ground: Ground[S], life: Life[S], number: int) -> Evidence | None:
+    """Return the evidence racing asks for, without rows that were tried; None for none, or where the search is over."""
+    if ground.method.finished(life.state):
+        return None
+    busy = frozenset(step.individual.number for step in life.pending.values() if isinstance(step, Evidence))
+    tally = Tally(life.admitted, life.added, life.generation, busy)
+    order = ground.task.examples("dev")
+    rng = child_rng(ground.seed, "more", ground.island, sequence_of(number))
+    step = ground.racing.more(ground.method.living(life.state), tally, order, rng)
+    if step is None or step.individual.number in busy:
+        return None
+    rows = untried(step.individual, step.examples)
+    return replace(step, examples=rows) if rows else None
+
+
+def _without_repeats(life: Life[S], step: Evidence) -> Evidence | None:
+    """Return a method's request without what racing has brought meanwhile; None while racing is at these very rows."""
+    for other in (life.pending[number] for number in life.raised):
+        assert isinstance(other, Evidence)
+        same = other.individual.number == step.individual.number
+        if same and not {*step.examples}.isdisjoint(other.examples):
+            return None
+    known = life.grown.get(step.individual.number)
+    if known is None:
+        return step
+    scores = known.evaluation.scores
+    rows = tuple(row for row in step.examples if row not in scores)
+    return Evidence(step.individual.with_evidence_of(known), rows)
 
 
 def tell(ground: Ground[S], life: Life[S], number: int, individual: Individual) -> None:
@@ -150,8 +207,13 @@ def tell(ground: Ground[S], life: Life[S], number: int, individual: Individual) 
     if isinstance(step, Proposal):
         life.told += 1
         life.failed += individual.status == FAILED
+        life.admitted += len(individual.evaluation.outcomes)
+        life.raced = with_raced(life.raced, individual)
     elif step is not None:
         _share(life, individual)
+        if number in life.raised or individual.number in life.grown:
+            life.raised.discard(number)
+            life.grown[individual.number] = individual
     _follow(life, individual, ground.method.living(life.state))
 
 
@@ -188,7 +250,11 @@ def _rank(individual: Individual) -> tuple[float, int, int]:
 
 def status_of(ground: Ground[S], life: Life[S]) -> IslandStatus:
     """Return an island at a glance."""
-    living = sorted(i.fitness for i in ground.method.living(life.state) if i.ok)
+    members = ground.method.living(life.state)
+    living = sorted(i.fitness for i in members if i.ok)
+    rivals = {one.prompt for one in (*members, life.best) if one is not None}
+    test = ground.task.examples("test")
+    widest = max(rivals, key=lambda prompt: sum(ground.task.calls(prompt, test[:1])), default=None)
     return IslandStatus(
         island=ground.island,
         births=life.told,
@@ -197,4 +263,5 @@ def status_of(ground: Ground[S], life: Life[S]) -> IslandStatus:
         median=living[len(living) // 2] if living else None,
         improved_by=life.best.operator if life.best else "",
         generation=life.best.generation if life.best else 0,
+        test_calls=0 if widest is None else sum(ground.task.calls(widest, test)),
     )

@@ -31,8 +31,8 @@ SCHEMA = pa.schema(
     ]
 )
 """`evo.run.Run.operators` says what each column holds."""
-_COUNTS = ("attempts", "prompt_tokens", "output_tokens")
-_CALLS = ("key", "purpose", "individual", *_COUNTS, "cost_usd", "recalled")
+_COUNTS = ("attempts", "prompt_tokens", "output_tokens", "lost_tokens")
+_CALLS = ("key", "purpose", "individual", *_COUNTS, "cost_usd", "lost_usd", "recalled")
 
 
 def operator_ledger(folder: Path) -> pa.Table:
@@ -97,14 +97,15 @@ def _spent(folder: Path, births: Births, test_calls: pa.Array) -> dict[str, Floa
     for piece in read_pieces(folder, "calls", _CALLS):
         birth = births.places(piece["individual"])
         piece, code = piece.filter(pa.array(birth != NOBODY)), births.operator[birth[birth != NOBODY]]
-        attempts, prompt, output = (pc.fill_null(piece[name], 0).to_numpy() for name in _COUNTS)
+        attempts, prompt, output, lost = (pc.fill_null(piece[name], 0).to_numpy() for name in _COUNTS)
         own = pc.equal(piece["purpose"], "operator").to_numpy()
         paid = pc.and_not(pc.is_valid(piece["prompt_tokens"]), piece["recalled"]).to_numpy()
         test = pc.is_in(piece["key"], test_calls).to_numpy()
         for name, amounts, those in (
             ("calls", attempts, own),
-            ("tokens", prompt + output, own),
+            ("tokens", prompt + output + lost, own),
             ("cost_usd", piece["cost_usd"].to_numpy(), own & paid),
+            ("cost_usd", piece["lost_usd"].to_numpy(), own),
             ("task_calls", attempts, ~own & ~test),
         ):
             total[name] += np.bincount(code[those], amounts[those], minlength=size)

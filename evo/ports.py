@@ -9,6 +9,7 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 
 from evo.model import Brief, Completion, Evaluation, Example, Individual, Prompt, Request, Score
+from evo.rivals import Rivals, Tally
 
 S = TypeVar("S")
 
@@ -115,8 +116,10 @@ class Method(Protocol[S]):
     The caller numbers births in the order of ``ask`` and tells every one of them exactly once, in any order,
     failed births included (``status == "failed"``). Evidence asked for is told as the individual it was asked
     for, merged with what was found: several such requests for one individual may be under way, so a method merges
-    what it knows with what it is told (`Individual.with_evidence_of`). An individual ``tell`` has not asked for is
-    an immigrant. The same calls with the same arguments give the same results: that is what makes replay work.
+    what it knows with what it is told (`Individual.with_evidence_of`). Racing may have evidence gathered on anyone
+    living that the method never asked for: an individual it knows, told again with more evidence, replaces what is
+    known of it wherever it is kept, and ends no step the method waits for. An individual it does not know and has not
+    asked for is an immigrant. The same calls with the same arguments give the same results: that makes replay work.
     """
 
     @property
@@ -168,12 +171,22 @@ class Method(Protocol[S]):
 
 
 class Racing(Protocol):
-    """Decides how much evidence a newborn deserves."""
+    """Decides how much evidence a newborn deserves, and whether one of the living deserves more."""
 
     def next(
-        self, newborn: Individual, rivals: Sequence[Individual], order: Sequence[int], rng: np.random.Generator
+        self, newborn: Individual, rivals: Rivals, order: Sequence[int], rng: np.random.Generator
     ) -> tuple[int, ...] | None:
         """Return the examples to score next, a selection of ``order``; empty: enough; None: drop it."""
+        ...
+
+    def more(
+        self, living: Sequence[Individual], tally: Tally, order: Sequence[int], rng: np.random.Generator
+    ) -> Evidence | None:
+        """Return evidence to gather on one of the living before the next birth is asked for; None: breed on.
+
+        It is asked before the method is, each time there is room for a step. Rows the individual was tried on are left
+        out; a request without any other is none.
+        """
         ...
 
     def size(self, dev: int) -> int:
@@ -214,6 +227,13 @@ class Task(Protocol):
 
     def examples(self, split: str) -> Sequence[int]:
         """Return the numbers of a split (train, dev or test), in the run's shared order."""
+        ...
+
+    def calls(self, prompt: Prompt, examples: Sequence[int]) -> Sequence[int]:
+        """Return how many model calls each of these examples takes at most, in their order, where none is known.
+
+        A call that several share counts for the first of them.
+        """
         ...
 
     def check(self, prompt: Prompt) -> None:

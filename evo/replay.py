@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -64,16 +65,23 @@ def individual_of(
     )
 
 
-def individuals_now(folder: Path, columns: Sequence[str] | None = None) -> pa.Table:
-    """Return the table of individuals with their evidence as it is known now, not as it was at their birth."""
-    table = read_table(folder, "individuals", columns)
+def individuals_now(
+    folder: Path, columns: Sequence[str] | None = None, *, only: tuple[str, pa.Array] | None = None
+) -> pa.Table:
+    """Return the table of individuals with their evidence as it is known now, not as it was at their birth.
+
+    ``columns`` must hold ``id``; ``only`` is as in `read_table`.
+    """
+    table = read_table(folder, "individuals", columns, only=only)
     updates = read_table(folder, "measurements", ["individual", *EVIDENCE])
     if not updates.num_rows:
         return table
-    latest = {number: place for place, number in enumerate(updates["individual"].to_pylist())}
-    places = pa.array([latest.get(number) for number in table["id"].to_pylist()], pa.int64())
+    backwards = updates["individual"].to_numpy()[::-1]
+    individuals, latest = np.unique(backwards, return_index=True)  # the first from the end counts
+    found = pc.index_in(table["id"], value_set=pa.array(individuals))
+    places = pa.array(len(backwards) - 1 - latest).take(found)
     known = pc.is_valid(places)
-    for name in set(EVIDENCE).intersection(table.column_names):
+    for name in sorted(set(EVIDENCE).intersection(table.column_names)):
         merged = pc.if_else(known, updates[name].take(places), table[name])
         table = table.set_column(table.column_names.index(name), table.schema.field(name), merged)
     return table

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
+from evo.ancestry import Ancestry
 from evo.budget import Usage
+from evo.compaction import Compacted, compact
 from evo.errors import EvoError
 from evo.folder import RunFolder
-from evo.journal import read_table
-from evo.lineage import Ancestry, Lineage
+from evo.journal import read_table, stamp
+from evo.lineage import Lineage, number_of
 from evo.model import Individual, Prompt
 from evo.operator_ledger import operator_ledger
 from evo.replay import individuals_now, read_individuals
+from evo.schema import TABLES
 from evo.settings import RunSettings
+from evo.sql import run_query
 from evo.store import elapsed_of, spent_of
+from evo.texts import Texts
 from evo.verdict import ranking
+from evo.words import PartDiff, diff
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +83,7 @@ class Run:
 
     def __init__(self, path: Path | str) -> None:
         self._folder = RunFolder.open(path)
+        self._indexed: tuple[Hashable, Ancestry] | None = None
 
     @property
     def path(self) -> Path:
@@ -182,21 +189,55 @@ class Run:
         - gain, gain_low, gain_high: mean gain over the births compared, and its 95 % interval. A birth counts once,
           whatever the number of its rows. Too low where scores chose the parents, too high where the operator had read
           the parents' mistakes on the same rows: compare operators, and trust the final test.
-        - calls, tokens, cost_usd: the operator's own model calls, every attempt; null cost: a price is unknown.
+        - calls, tokens, cost_usd: the operator's own model calls, every attempt; a failed one as it counts against the
+          budget. null cost: a price is unknown.
         - task_calls: calls to score its children, the final test left out.
         - calls_per_improvement: both kinds of calls for each improved child; null where none improved.
         """
         return operator_ledger(self.path)
 
-    def lineage(self, individual: Individual | Best | int) -> Lineage:
-        """Return an individual with all its ancestors."""
-        number = individual if isinstance(individual, int) else individual.number
-        return Lineage(self.path, self.ancestry, self.individual(number).number)
+    def lineage(self, individual: Individual | Best | int | None = None) -> Lineage:
+        """Return an individual's lineage as the log has it now; the winner's, or that of the best so far, by default.
 
-    @cached_property
+        Raises EvoError when the log does not hold the individual.
+        """
+        return Lineage(self.path, self.ancestry, self._best_number() if individual is None else number_of(individual))
+
+    def diff(self, before: Individual | Best | int, after: Individual | Best | int) -> tuple[PartDiff, ...]:
+        """Return what changed from one individual's prompt to another's, word by word, part by part.
+
+        Raises EvoError when the log does not hold one of them.
+        """
+        numbers = [number_of(one) for one in (before, after)]
+        texts = Texts(self.path, [self.lineage(number).number for number in numbers])
+        return diff(*map(texts.prompt, numbers))
+
+    def sql(self, query: str) -> pa.Table:
+        """Return what a DuckDB query finds in this run's tables; `evo.sql` says how it is kept to them.
+
+        Raises EvoError when DuckDB is not installed, or does not understand the query.
+        """
+        return run_query(query, {name: getattr(self, name) for name in TABLES})
+
+    def compact(self) -> Compacted:
+        """Make the log's many small parts into few large ones, which are read faster (`evo.compaction`).
+
+        Raises EvoError while another process writes the run.
+        """
+        return compact(self.path)
+
+    @property
     def ancestry(self) -> Ancestry:
-        """The run's edges, indexed at the first use."""
-        return Ancestry(self.path)
+        """The run's edges, indexed; made again only when births have been added."""
+        now = stamp(self.path)
+        if self._indexed is None or self._indexed[0] != now:
+            self._indexed = now, Ancestry(self.path)
+        return self._indexed[1]
+
+    def _best_number(self) -> int:
+        if (result := self.result) is not None:
+            return int(result["winner"]["individual"])
+        return self.top(1)[0].number
 
     def __repr__(self) -> str:
         try:

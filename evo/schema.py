@@ -241,10 +241,16 @@ def describe(operator: Any, part: str = INSTRUCTION) -> str:
 
     Fields left out of its ``repr`` (data rows, say) are not recorded.
     """
-    arguments: dict[str, Any] = {} if part == INSTRUCTION else {"part": part}
-    if is_dataclass(operator):
-        arguments |= {f.name: getattr(operator, f.name) for f in fields(operator) if f.repr}
-    return json.dumps(arguments, default=str, ensure_ascii=False)
+    where = {} if part == INSTRUCTION else {"part": part}
+    return json.dumps({**where, **_arguments(operator)}, default=str, ensure_ascii=False)
+
+
+def _arguments(operator: Any) -> dict[str, Any]:
+    """Return the arguments of an operator, and of operators among them."""
+    if not is_dataclass(operator):
+        return {}
+    found = {f.name: getattr(operator, f.name) for f in fields(operator) if f.repr}
+    return {name: _arguments(value) if is_dataclass(value) else value for name, value in found.items()}
 
 
 def describe_evidence(evidence: Evidence) -> str:

@@ -18,6 +18,8 @@ class IslandStatus:
     median: float | None = None
     improved_by: str = ""
     generation: int = 0
+    test_calls: int = 0
+    """Most calls that the final test of anyone living here can take."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from evo.life import Ground, Life, S, World
 from evo.model import DROPPED, FAILED, INSTRUCTION, NO_PROMPT, Evaluation, Individual, Prompt, sequence_of
 from evo.ports import Evidence, Proposal
 from evo.randomness import child_rng
+from evo.rivals import Rivals
 
 TRIES = 3
 """How often an operator is asked for one child before the birth counts as failed."""
@@ -20,7 +21,7 @@ async def take(ground: Ground[S], life: Life[S], world: World, number: int) -> I
     """Return the individual a pending step leads to. Raises BudgetExhausted or Interrupted."""
     step = life.pending[number]
     if isinstance(step, Evidence):
-        return await _gather(ground, world, step.individual, step.examples)
+        return await _gather(ground, world, step.individual, step.examples) if step.examples else step.individual
     return await _give_birth(ground, life, world, number, step)
 
 
@@ -47,7 +48,7 @@ async def _give_birth(ground: Ground[S], life: Life[S], world: World, number: in
         return newborn
     if proposal.examples is not None:
         return _judged(await _gather(ground, world, newborn, proposal.examples))
-    return await _race(ground, life, world, newborn)
+    return await _race(ground, life, world, newborn, proposal.parents)
 
 
 async def _breed(ground: Ground[S], world: World, number: int, proposal: Proposal) -> tuple[Prompt | None, str]:
@@ -89,13 +90,20 @@ def _told(reasons: Sequence[str]) -> str:
     return "; ".join(f"{reason} ({n}x)" if n > 1 else reason for reason, n in Counter(reasons).items())
 
 
-async def _race(ground: Ground[S], life: Life[S], world: World, newborn: Individual) -> Individual:
+async def _race(
+    ground: Ground[S], life: Life[S], world: World, newborn: Individual, parents: Sequence[Individual] = ()
+) -> Individual:
     rng = child_rng(ground.seed, "race", ground.island, sequence_of(newborn.number))
     order = ground.task.examples("dev")
-    while examples := ground.racing.next(newborn, ground.method.living(life.state), order, rng):
+    while examples := ground.racing.next(newborn, _rivals(ground, life, parents), order, rng):
         newborn = await _gather(ground, world, newborn, examples)
     newborn = _judged(newborn)
     return newborn if examples is not None or not newborn.ok else replace(newborn, status=DROPPED)
+
+
+def _rivals(ground: Ground[S], life: Life[S], parents: Sequence[Individual]) -> Rivals:
+    known = tuple(life.grown.get(parent.number, parent) for parent in parents)
+    return Rivals(tuple(ground.method.living(life.state)), known, life.raced)
 
 
 async def _gather(ground: Ground[S], world: World, individual: Individual, examples: Sequence[int]) -> Individual:

@@ -7,12 +7,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from evo.budget import Usage
 from evo.errors import EvoError
-from evo.journal import read_table
+from evo.journal import read_pieces, read_table
 from evo.model import Individual, island_of
 from evo.randomness import child_rng
 from evo.replay import individuals_now, read_individuals
@@ -72,19 +74,32 @@ def ranking(
         return []
     most = pc.max(pc.add(table["n_scored"], 0)).as_py()
     table = table.filter(pc.greater_equal(table["n_scored"], ENOUGH * most))
-    prompts = read_table(folder, "prompts", ["hash", "text"])
-    length = dict(zip(prompts["hash"].to_pylist(), pc.utf8_length(prompts["text"]).to_pylist(), strict=True))
-    rows = sorted(
-        table.to_pylist(), key=lambda r: (-sure_fitness(r["fitness"], r["n_scored"]), length[r["prompt"]], r["id"])
+    pieces = [
+        (piece["hash"], pc.utf8_length(piece["text"])) for piece in read_pieces(folder, "prompts", ["hash", "text"])
+    ]
+    hashes, lengths = (
+        pa.chunked_array([chunk for piece in column for chunk in piece.chunks]) for column in zip(*pieces, strict=True)
     )
-    first = {row["prompt"]: row["id"] for row in reversed(rows)}
-    best = sorted(first.values(), key={row["id"]: place for place, row in enumerate(rows)}.__getitem__)
+    which = pc.index_in(table["prompt"], value_set=hashes)
+    length = lengths.take(which).to_numpy()
+    fitness, scored, numbers = (table[name].to_numpy() for name in ("fitness", "n_scored", "id"))
+    order = np.lexsort((numbers, length, -_sure(fitness, scored)))
+    _, first = np.unique(which.to_numpy()[order], return_index=True)
+    best: list[int] = numbers[order[np.sort(first)]].tolist()
     return best[:k]
 
 
 def sure_fitness(fitness: float, n: int) -> float:
     """Return the lower end of the interval of a mean score over ``n`` examples: what individuals are ranked by."""
     return wilson(min(n, fitness * n), n).low
+
+
+def _sure(fitness: npt.NDArray[np.float64], scored: npt.NDArray[np.int32]) -> npt.NDArray[np.float64]:
+    """Return `sure_fitness` of many, computed once for what many share: means over as many rows have few values."""
+    _, code = np.unique(fitness, return_inverse=True)
+    _, first, which = np.unique(code * (1 + int(scored.max())) + scored, return_index=True, return_inverse=True)
+    pairs = zip(fitness[first].tolist(), scored[first].tolist(), strict=True)
+    return np.array([sure_fitness(mean, n) for mean, n in pairs])[which]
 
 
 def test_scores(folder: Path, number: int) -> Mapping[int, float]:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from evo.errors import BudgetExhausted, ConfigError, Interrupted, LlmError
 from evo.model import Completion, Evaluation, Example, Outcome, Prompt, Score, total_cost
 from evo.ports import Llm
-from fitness.scorers import Choice
+from fitness.scorers import Choice, takes_priors
 from fitness.target_likelihood import Likelihood
 from fitness.tasks import RowTask
 
@@ -119,8 +119,7 @@ class RowEvaluator:
         )
 
     async def _priors(self, prompt: Prompt, examples: Sequence[Example]) -> Priors:
-        scorer = self.task.scorer
-        if not (isinstance(scorer, Choice) and scorer.normalise == "prior"):
+        if not takes_priors(self.task.scorer):
             return {}
         sets = list(dict.fromkeys(example.choices for example in examples if self._chooses(example)))
         found = await _together([self._prior(prompt, choices) for choices in sets])

@@ -168,8 +168,8 @@ class FakeLlm:
         if not self._options.embed:
             raise LlmError(f"{self._settings.name}: it does not embed (option embed)", fatal=True)
         words = text.lower().split() or [""]
-        directions = [np.random.default_rng(_hash("word", word)).normal(size=DIRECTIONS) for word in words]
-        return unit(np.mean(directions, axis=0).tolist())
+        ways = [np.random.default_rng(_hash("word", word)).normal(size=DIRECTIONS) for word in words]
+        return unit(np.sum(ways, axis=0).tolist())
 
     def _reply(self, request: Request, text: str) -> str:
         held = text.lower()

@@ -185,8 +185,8 @@ def _quiet_litellm() -> Any:
         litellm.ModelResponse()  # its types are built on first use, with warnings of their own
     litellm.suppress_debug_info = True
     litellm.telemetry = False
-    module: Any = litellm
-    module.DEFAULT_MAX_RETRIES = 0  # for embeddings it takes max_retries=0 to mean that none was given
+    known: Any = litellm
+    known.DEFAULT_MAX_RETRIES = 0  # for embeddings it takes max_retries=0 to mean that none was given
     for name in ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     return litellm

@@ -1,7 +1,12 @@
-"""Racing policies without statistics: all examples, a fixed number of them, or a few first and the rest if earned."""
+"""Racing policies that give every newborn its rows once: all of them, some, or a few first and the rest if earned.
+
+Others are in `fitness.lazy`, `fitness.windows`, `fitness.halving` and `fitness.paired_test`. A policy goes with any
+method; where a method names the rows of a birth itself, as a bandit or a tournament does, that birth is not raced.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -10,6 +15,9 @@ import numpy as np
 
 from evo.errors import ConfigError
 from evo.model import Individual
+from evo.ports import Evidence
+from evo.rivals import Rivals, Tally, mean_on, untried
+from fitness.racing_arguments import at_least
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,12 +27,22 @@ class Full:
     def next(
         self,
         newborn: Individual,
-        rivals: Sequence[Individual],  # noqa: ARG002 - part of the protocol: nobody is compared here
+        rivals: Rivals,  # noqa: ARG002 - part of the protocol: nobody is compared here
         order: Sequence[int],
         rng: np.random.Generator,  # noqa: ARG002 - part of the protocol: nothing is drawn here
     ) -> tuple[int, ...]:
         """Return the examples that were not tried yet, failed ones not again."""
-        return _untried(newborn, order)
+        return untried(newborn, order)
+
+    def more(
+        self,
+        living: Sequence[Individual],  # noqa: ARG002 - part of the protocol: nobody is given more
+        tally: Tally,  # noqa: ARG002
+        order: Sequence[int],  # noqa: ARG002
+        rng: np.random.Generator,  # noqa: ARG002
+    ) -> Evidence | None:
+        """Return None."""
+        return None
 
     def size(self, dev: int) -> int:
         """Return ``dev``."""
@@ -38,18 +56,27 @@ class Subset:
     n: int = 100
 
     def __post_init__(self) -> None:
-        if self.n < 1:
-            raise ConfigError(f"racing subset: expected n of at least 1, got {self.n}; 100 is a fair start")
+        at_least("subset", "n", self.n, 1)
 
     def next(
         self,
         newborn: Individual,
-        rivals: Sequence[Individual],  # noqa: ARG002 - part of the protocol: nobody is compared here
+        rivals: Rivals,  # noqa: ARG002 - part of the protocol: nobody is compared here
         order: Sequence[int],
         rng: np.random.Generator,  # noqa: ARG002 - part of the protocol: nothing is drawn here
     ) -> tuple[int, ...]:
         """Return those of the first ``n`` examples that were not tried yet, failed ones not again."""
-        return _untried(newborn, order[: self.n])
+        return untried(newborn, order[: self.n])
+
+    def more(
+        self,
+        living: Sequence[Individual],  # noqa: ARG002 - part of the protocol: nobody is given more
+        tally: Tally,  # noqa: ARG002
+        order: Sequence[int],  # noqa: ARG002
+        rng: np.random.Generator,  # noqa: ARG002
+    ) -> Evidence | None:
+        """Return None."""
+        return None
 
     def size(self, dev: int) -> int:
         """Return the smaller of ``n`` and ``dev``."""
@@ -77,36 +104,102 @@ class Gate:
     def next(
         self,
         newborn: Individual,
-        rivals: Sequence[Individual],
+        rivals: Rivals,
         order: Sequence[int],
         rng: np.random.Generator,  # noqa: ARG002 - part of the protocol: nothing is drawn here
     ) -> tuple[int, ...] | None:
         """Return what is left of the stage, or the next stage; None for a newborn that is behind."""
         passed: Sequence[int] = ()
         for stage in self.stages:
-            untried = _untried(newborn, order[:stage])
-            if untried:
-                return None if passed and _is_behind(newborn, rivals, passed) else untried
+            new = untried(newborn, order[:stage])
+            if new:
+                return None if passed and _is_behind(newborn, rivals.living, passed) else new
             passed = order[:stage]
         return ()
+
+    def more(
+        self,
+        living: Sequence[Individual],  # noqa: ARG002 - part of the protocol: nobody is given more
+        tally: Tally,  # noqa: ARG002
+        order: Sequence[int],  # noqa: ARG002
+        rng: np.random.Generator,  # noqa: ARG002
+    ) -> Evidence | None:
+        """Return None."""
+        return None
 
     def size(self, dev: int) -> int:
         """Return the smaller of the last stage and ``dev``."""
         return min(self.stages[-1], dev)
 
 
+@dataclass(frozen=True, slots=True)
+class ParentGate:
+    """A minibatch first; more only for a newborn that is better on it than the parent it was made from.
+
+    After GEPA (Agrawal et al., 2025). Its minibatch is of train rows and drawn anew for each pair; this one is drawn of
+    dev rows the parent has a score on, so that the parent costs nothing, and what the newborn earns there counts. The
+    parent is compared as it is known, even if it no longer lives. Nobody is held up without one: seed prompts,
+    immigrants, children of parents without a score on dev rows.
+
+    Args:
+        minibatch: Rows of the comparison.
+        n: How many of the shared order's rows a newborn is scored on that passes; None: all of them.
+        ties: Whether as good as the parent is good enough.
+    """
+
+    minibatch: int = 3
+    n: int | None = None
+    ties: bool = False
+
+    def __post_init__(self) -> None:
+        at_least("parent-gate", "minibatch", self.minibatch, 1)
+        if self.n is not None:
+            at_least("parent-gate", "n", self.n, self.minibatch)
+
+    def next(
+        self, newborn: Individual, rivals: Rivals, order: Sequence[int], rng: np.random.Generator
+    ) -> tuple[int, ...] | None:
+        """Return the minibatch, then the other rows; None for a newborn that has not passed."""
+        rows = order[: self.n]
+        new = untried(newborn, rows)
+        parent = _base(newborn, rivals.parents)
+        if not new or parent is None:
+            return new
+        if len(new) == len(rows):
+            scores = parent.evaluation.scores
+            known = [row for row in rows if row in scores]
+            drawn = rng.choice(len(known), size=min(self.minibatch, len(known)), replace=False)
+            return tuple(known[place] for place in sorted(drawn.tolist())) or new
+        return new if self._passes(newborn, parent, rows) else None
+
+    def _passes(self, newborn: Individual, parent: Individual, rows: Sequence[int]) -> bool:
+        mine, theirs = newborn.evaluation.scores, parent.evaluation.scores
+        shared = [row for row in rows if row in mine and row in theirs]
+        gain = math.fsum(mine[row] - theirs[row] for row in shared)
+        return not shared or gain > 0 or (self.ties and gain == 0)
+
+    def more(
+        self,
+        living: Sequence[Individual],  # noqa: ARG002 - part of the protocol: nobody is given more
+        tally: Tally,  # noqa: ARG002
+        order: Sequence[int],  # noqa: ARG002
+        rng: np.random.Generator,  # noqa: ARG002
+    ) -> Evidence | None:
+        """Return None."""
+        return None
+
+    def size(self, dev: int) -> int:
+        """Return the smaller of ``n`` and ``dev``."""
+        return dev if self.n is None else min(self.n, dev)
+
+
+def _base(newborn: Individual, parents: Sequence[Individual]) -> Individual | None:
+    """Return the parent in the role of base, or else the first; None where there is none."""
+    bases = {number for number, role in newborn.parents if role == "base"}
+    return next((one for one in parents if one.number in bases), parents[0] if parents else None)
+
+
 def _is_behind(newborn: Individual, rivals: Sequence[Individual], numbers: Sequence[int]) -> bool:
-    own = _mean_on(newborn, numbers)
-    bars = [mean for rival in rivals if rival.ok and (mean := _mean_on(rival, numbers)) is not None]
+    own = mean_on(newborn, numbers)
+    bars = [mean for rival in rivals if rival.ok and (mean := mean_on(rival, numbers)) is not None]
     return own is not None and bool(bars) and own < float(np.median(bars))
-
-
-def _mean_on(individual: Individual, numbers: Sequence[int]) -> float | None:
-    scores = individual.evaluation.scores
-    shared = [scores[number] for number in numbers if number in scores]
-    return sum(shared) / len(shared) if shared else None
-
-
-def _untried(newborn: Individual, order: Sequence[int]) -> tuple[int, ...]:
-    tried = {outcome.example for outcome in newborn.evaluation.outcomes}
-    return tuple(number for number in order if number not in tried)

@@ -112,6 +112,11 @@ class Choice:
         return tuple(value / max(1, n) for value, n in zip(completion.logprobs, completion.lengths, strict=True))
 
 
+def takes_priors(scorer: Scorer) -> bool:
+    """Return whether the evaluator asks what each set of choices gets without an input, where it asks for choices."""
+    return isinstance(scorer, Choice) and scorer.normalise == "prior" and scorer.wants_choices
+
+
 @dataclass(frozen=True, slots=True)
 class Numeric:
     """The last number in the reply, or the one after ``####``, must equal the target's.

@@ -15,7 +15,7 @@ from fitness.datasets import Rows, read_rows
 from fitness.examples import Draft, Plan, draft_rows, make_plan, with_labels
 from fitness.layout import INPUT, PROMPT, braced, near_misses, placeholders, unfilled
 from fitness.rendering import Frame, messages, stages
-from fitness.scorers import make_scorer
+from fitness.scorers import make_scorer, takes_priors
 from fitness.splits import DEV, SPLITS, TEST, TRAIN, Splits, separate, split_rows, stratified_order
 
 MAX_PROMPT_CHARS = 8000
@@ -84,6 +84,12 @@ class RowTask:
     def stages(self, prompt: Prompt) -> int:
         """Return how many calls one example takes under a prompt, a prior left out."""
         return 1 + len(stages(prompt))
+
+    def calls(self, prompt: Prompt, examples: Sequence[int]) -> tuple[int, ...]:
+        """Return how many calls each example takes at most: one a stage, and a prior for each new set of choices."""
+        stages, sets = self.stages(prompt), [self.rows[number].choices for number in examples]
+        first = {choices: place for place, choices in reversed([*enumerate(sets)])} if takes_priors(self.scorer) else {}
+        return tuple(stages + (first.get(choices) == place) for place, choices in enumerate(sets))
 
     def check(self, prompt: Prompt) -> None:
         """Raise OperatorError when the prompt is empty or too long, lost a placeholder, or changed a locked part."""

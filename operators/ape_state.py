@@ -11,6 +11,7 @@ from typing import Literal
 
 from evo.model import OK, Brief, Individual, by_fitness
 from evo.ports import Proposal
+from operators.members import renewed
 from operators.selection import best
 from operators.sieve import Sieve
 from operators.stages import Stage
@@ -51,7 +52,9 @@ class ApeState:
         if self.stage.awaits(individual):
             state = replace(self, stage=self.stage.tell(individual))
             return state._settled() if state.stage.closed else state
-        if individual.number <= self.latest or self.phase == "done":
+        if individual.number <= self.latest:
+            return self._informed(individual)
+        if self.phase == "done":
             return self
         state = replace(self, latest=individual.number)
         if individual.status != OK or not individual.prompt.shown:
@@ -59,6 +62,13 @@ class ApeState:
         waiting = sorted((*self.immigrants, individual), key=by_fitness)[: self.sieve.finalists]
         state = replace(state, immigrants=tuple(waiting))
         return state._settled() if state.phase == "sieve" and state.stage.closed else state
+
+    def _informed(self, known: Individual) -> ApeState:
+        """Return the state with more evidence of someone it knows."""
+        immigrants = renewed(self.immigrants, known)
+        return replace(
+            self, sieve=self.sieve.informed([known]), stage=self.stage.informed(known), immigrants=immigrants
+        )
 
     def _settled(self) -> ApeState:
         """Return the state after all that follows from a closed stage; without anybody alive it stays closed."""

@@ -62,11 +62,21 @@ class Beam:
 
     def informed(self) -> Beam:
         """Return the state in which everyone has the evidence of the stage."""
-        members, arms, families = self.members, self.arms, self.families
+        state = self
         for one in self.stage.told:
-            members, arms = renewed(members, one), renewed(arms, one)
-            families = tuple(renewed(family, one) for family in families)
-        return replace(self, members=members, arms=arms, families=families)
+            state = state.knowing(one)
+        return state
+
+    def knowing(self, known: Individual) -> Beam:
+        """Return the state with more evidence of someone it knows."""
+        return replace(
+            self,
+            members=renewed(self.members, known),
+            arms=renewed(self.arms, known),
+            families=tuple(renewed(family, known) for family in self.families),
+            stage=self.stage.informed(known),
+            immigrants=renewed(self.immigrants, known),
+        )
 
     def visited(self, immigrant: Individual, most: int) -> Beam:
         """Return the state with an immigrant waiting; of more than ``most`` the fittest wait."""

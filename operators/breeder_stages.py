@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from operators.lamarckian import Lamarckian
 from operators.members import renewed
 from operators.rounds import Round, comparison, requests
 from operators.rows import drawn_rows, successes
+from operators.told import Told
 from operators.tournaments import Timetable
 from operators.units import Slots, Unit, admitted, fittest, living, placed
 
@@ -36,7 +37,7 @@ class Breeding:
     """Rounds completed."""
     immigrants: tuple[Individual, ...] = ()
     """Arrivals by number that wait for a place, the latest where they are more than the population."""
-    seen: frozenset[int] = frozenset()
+    seen: Told = field(default_factory=Told)
     """Numbers told so far."""
 
     @property
@@ -143,7 +144,7 @@ def received(state: Breeding, individual: Individual) -> Breeding:
     number, current = individual.number, state.round
     if number in state.seen:
         return _ready(_known_better(state, individual))
-    state = replace(state, seen=state.seen | {number})
+    state = replace(state, seen=state.seen.add(number))
     if state.founding.awaits(number):
         founding = state.founding.tell(individual)
         return replace(state, founding=founding, slots=founding.settled() if founding.closed else ())
@@ -178,14 +179,18 @@ def _closed(state: Breeding, current: Round) -> Breeding:
 
 
 def _known_better(state: Breeding, individual: Individual) -> Breeding:
-    """Return the state with more evidence of an individual that lives or waits."""
+    """Return the state with more evidence of an individual that lives, waits or was born in the round under way."""
     slots = tuple(
         replace(unit, individual=unit.individual.with_evidence_of(individual))
         if unit is not None and unit.individual.number == individual.number
         else unit
         for unit in state.slots
     )
-    return replace(state, slots=slots, immigrants=renewed(state.immigrants, individual))
+    current = state.round
+    if current is not None and current.children is not None:
+        current = replace(current, children=current.children.informed(individual))
+    founding, immigrants = state.founding.informed(individual), renewed(state.immigrants, individual)
+    return replace(state, founding=founding, slots=slots, round=current, immigrants=immigrants)
 
 
 def _worth(unit: Unit | None, slot: int) -> tuple[float, int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from evo.model import Individual
+from operators.members import renewed
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,10 @@ class Brood:
     def tell(self, individual: Individual) -> Brood:
         """Return the brood that knows this birth's outcome."""
         return replace(self, told=tuple(sorted((*self.told, individual), key=lambda born: born.number)))
+
+    def informed(self, known: Individual) -> Brood:
+        """Return the brood with more evidence of one of those born."""
+        return replace(self, told=renewed(self.told, known))
 
     def at(self, place: int) -> Individual | None:
         """Return who was born in a place; None when the birth failed or is not told."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -16,6 +16,7 @@ from operators.members import renewed
 from operators.race import Block, Race, Rule, blocks_of, length_of
 from operators.selection import best
 from operators.stages import rows_of
+from operators.told import Told
 
 Stage = Literal["seeds", "examples", "crossover", "mutation"]
 
@@ -60,7 +61,7 @@ class CapoState:
     """Steps completed, the first population not counted."""
     depth: int = 0
     """Most blocks anyone has been raced on."""
-    seen: frozenset[int] = frozenset()
+    seen: Told = field(default_factory=Told)
 
     @property
     def unanswered(self) -> tuple[tuple[Individual, Plan, int], ...]:
@@ -124,17 +125,28 @@ def receive(state: CapoState, individual: Individual) -> CapoState:
     """Return the state that knows of a birth, of evidence or of an immigrant; twice told changes nothing."""
     number = individual.number
     known = number in state.seen
-    state = replace(state, seen=state.seen | {number})
+    state = replace(state, seen=state.seen.add(number))
     if state.brood.awaits(number):
         return _settled(replace(state, brood=state.brood.tell(individual)))
     if state.race is not None and any(one.number == number for one in state.race.candidates):
         return _settled(replace(state, race=state.race.tell(individual)))
-    if known and state.stage == "mutation" and any(one.number == number for one in state.newborn):
-        return replace(state, newborn=renewed(state.newborn, individual))
-    if known or individual.status != OK or not individual.prompt.shown:
+    if known:
+        return _informed(state, individual)
+    if individual.status != OK or not individual.prompt.shown:
         return state
     arrivals = sorted((*state.immigrants, individual), key=lambda arrival: arrival.number)
     return _settled(replace(state, immigrants=tuple(arrivals)))
+
+
+def _informed(state: CapoState, known: Individual) -> CapoState:
+    """Return the state with more evidence of someone it knows, who is in no race."""
+    return replace(
+        state,
+        brood=state.brood.informed(known),
+        newborn=renewed(state.newborn, known),
+        members=renewed(state.members, known),
+        immigrants=renewed(state.immigrants, known),
+    )
 
 
 def _settled(state: CapoState) -> CapoState:

@@ -13,10 +13,12 @@ import numpy as np
 
 from evo.model import Brief, Evaluation, Individual, Prompt
 from operators.brood import Brood
+from operators.members import renewed
 from operators.phrase_edits import draw
 from operators.phrase_script import wordy
 from operators.phrases import Level, free, split
 from operators.pool import lacking
+from operators.told import Told
 
 MOST_DELETED = 50
 """Most phrases a line remembers, the latest; equal scores can be accepted without end in annealing."""
@@ -38,6 +40,10 @@ class Line:
     member: Individual
     deleted: tuple[Deleted, ...] = ()
 
+    def informed(self, known: Individual) -> Line:
+        """Return the line with more evidence of its member."""
+        return replace(self, member=renewed([self.member], known)[0])
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -54,6 +60,10 @@ class Candidate:
     number: int
     line: Line
     steps: tuple[Step, ...]
+
+    def informed(self, known: Individual) -> Candidate:
+        """Return the candidate with more evidence of what it starts from."""
+        return replace(self, line=self.line.informed(known))
 
     def descendant(self, member: Individual) -> Line:
         """Return the line that goes on with the newborn: what it deleted is remembered, what came back is not."""
@@ -99,7 +109,7 @@ class Climb:
     """Arrivals by number; they wait for the end of the iteration, and for scores on the rows they lack."""
     sent: frozenset[int] = frozenset()
     """Immigrants that are being scored."""
-    seen: frozenset[int] = frozenset()
+    seen: Told = field(default_factory=Told)
     """Numbers told so far."""
 
     @property
@@ -117,6 +127,19 @@ class Climb:
     def incomplete(self) -> tuple[Individual, ...]:
         """Return the immigrants that were not tried on the whole score set."""
         return tuple(one for one in self.immigrants if lacking(one, self.rows))
+
+    def informed(self, known: Individual) -> Climb:
+        """Return the state with more evidence of someone it knows."""
+        return replace(
+            self,
+            first=self.first.informed(known),
+            ranking=renewed(self.ranking, known),
+            lines=tuple(line.informed(known) for line in self.lines),
+            best=None if self.best is None else renewed([self.best], known)[0],
+            brood=self.brood.informed(known),
+            candidates=tuple(candidate.informed(known) for candidate in self.candidates),
+            immigrants=renewed(self.immigrants, known),
+        )
 
 
 def drawn_steps(line: Line, part: str, level: Level, count: int, rng: np.random.Generator) -> tuple[Step, ...]:

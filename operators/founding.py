@@ -78,6 +78,10 @@ class Founding:
             return replace(self, carriers=self.carriers.tell(individual))
         return replace(self, units=self.units.tell(individual))
 
+    def informed(self, known: Individual) -> Founding:
+        """Return the founding with more evidence of one of those born here."""
+        return replace(self, seeds=self.seeds.informed(known), units=self.units.informed(known))
+
     def settled(self) -> Slots:
         """Return the first population; the slots of failed births are empty."""
         chosen = best(self.seeds.living, self.seed_units)

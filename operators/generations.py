@@ -11,7 +11,9 @@ from dataclasses import dataclass, field, replace
 from evo.model import Individual
 from operators.brood import Brood
 from operators.initialisation import Nursery, require_living
+from operators.members import renewed
 from operators.selection import best
+from operators.told import Told
 from operators.worked_examples import Family
 
 
@@ -31,7 +33,7 @@ class Generations:
     """Parents drawn for the generation under way."""
     immigrants: tuple[Individual, ...] = ()
     """Arrivals by number; they wait for the end of the generation."""
-    seen: frozenset[int] = frozenset()
+    seen: Told = field(default_factory=Told)
     """Numbers told so far."""
 
     @property
@@ -45,11 +47,11 @@ Merge = Callable[[Generations], tuple[Individual, ...]]
 
 
 def receive(state: Generations, individual: Individual, merge: Merge) -> Generations:
-    """Return the state that knows a birth's outcome or an immigrant; twice told changes nothing."""
+    """Return the state that knows a birth's outcome, more evidence or an immigrant; twice told changes nothing."""
     number = individual.number
     if number in state.seen:
-        return state
-    state = replace(state, seen=state.seen | {number})
+        return _informed(state, individual)
+    state = replace(state, seen=state.seen.add(number))
     if state.nursery.awaits(number):
         state = replace(state, nursery=state.nursery.tell(individual))
         return _settled(state) if state.nursery.closed else state
@@ -60,6 +62,18 @@ def receive(state: Generations, individual: Individual, merge: Merge) -> Generat
         arrivals = sorted((*state.immigrants, individual), key=lambda arrival: arrival.number)
         return replace(state, immigrants=tuple(arrivals))
     return state
+
+
+def _informed(state: Generations, known: Individual) -> Generations:
+    """Return the state with more evidence of someone it knows."""
+    return replace(
+        state,
+        nursery=state.nursery.informed(known),
+        living=renewed(state.living, known),
+        brood=state.brood.informed(known),
+        pool=renewed(state.pool, known),
+        immigrants=renewed(state.immigrants, known),
+    )
 
 
 def with_enough(state: Generations, least: int) -> Generations:

@@ -63,7 +63,9 @@ class GpsState:
         """Return the state that knows this individual; the last of a stage opens the next."""
         if self.stage.awaits(individual):
             return replace(self, stage=self.stage.tell(individual))._settled()
-        if individual.number <= self.latest or self.phase == "done":
+        if individual.number <= self.latest:
+            return self._better_known(individual)
+        if self.phase == "done":
             return self
         state = replace(self, latest=individual.number)
         if individual.status != OK or not individual.prompt.shown:
@@ -71,6 +73,19 @@ class GpsState:
         waiting = sorted((*self.immigrants, individual), key=by_fitness)[: self.top_k]
         state = replace(state, immigrants=tuple(waiting))
         return state._measured(()) if state.phase == "rest" and state.generation and not state.survivors else state
+
+    def _better_known(self, known: Individual) -> GpsState:
+        """Return the state with more evidence of someone it knows."""
+        seed = self.seed if self.seed is None else renewed([self.seed], known)[0]
+        return replace(
+            self,
+            stage=self.stage.informed(known),
+            entrants=renewed(self.entrants, known),
+            survivors=renewed(self.survivors, known),
+            archive=renewed(self.archive, known),
+            seed=seed,
+            immigrants=renewed(self.immigrants, known),
+        )
 
     def _settled(self) -> GpsState:
         """Return the state after all that follows from what was told."""

@@ -34,7 +34,6 @@ from operators.arguments import at_least, between, one_of
 from operators.brood import Brood
 from operators.climb import Candidate, Climb, Line, drawn_part, drawn_steps
 from operators.initialisation import require_living
-from operators.members import renewed
 from operators.objective import Objective, Points
 from operators.phrase_script import PhraseScript
 from operators.phrases import Level
@@ -137,8 +136,8 @@ class Grips:
         """Return the state that knows this individual, or what was found about it; the last one ends an iteration."""
         number, over = individual.number, self.finished(state)
         if number in state.seen:
-            return self._settled(replace(state, immigrants=renewed(state.immigrants, individual)))
-        state = replace(state, seen=state.seen | {number})
+            return self._settled(state.informed(individual))
+        state = replace(state, seen=state.seen.add(number))
         if state.first.awaits(number):
             state = replace(state, first=state.first.tell(individual))
             return self._settled(self._founded(state)) if state.first.closed else state

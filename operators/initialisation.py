@@ -99,6 +99,11 @@ class Nursery:
         paraphrases = self.size - len(told.kept) if self.init.startswith("para_") and told.kept else 0
         return replace(told, second=Brood(paraphrases))
 
+    def informed(self, known: Individual) -> Nursery:
+        """Return the nursery with more evidence of one of those born here."""
+        second = None if self.second is None else self.second.informed(known)
+        return replace(self, first=self.first.informed(known), second=second)
+
 
 def nursery(brief: Brief, size: int, init: Init, paraphrase: Operator, least: int) -> Nursery:
     """Return the births a population of ``size`` begins with. ``least`` is how many members the method needs.

@@ -32,11 +32,11 @@ class Points:
     def of(self, individuals: Sequence[Individual]) -> dict[int, float]:
         """Return the points of each by number.
 
-        Left out are those with no score, or with scores on less than half of the rows of whoever has most, as in the
-        final ranking: a candidate whose calls failed must not shrink the comparison of the others.
+        Left out are those with no score, or with less than half as many scores a row tried as whoever has most: a
+        candidate whose calls failed must not shrink the comparison of the others. One that was tried on fewer may.
         """
-        most = max((one.evaluation.count for one in individuals), default=0)
-        entrants = [one for one in individuals if one.ok and one.evaluation.count >= most / 2]
+        most = max(map(_answered, individuals), default=0)
+        entrants = [one for one in individuals if one.ok and _answered(one) >= most / 2]
         shared = [row for row in self.rows if all(row.number in one.evaluation.scores for one in entrants)]
         return {one.number: self._points(one, shared) for one in entrants} if shared else {}
 
@@ -46,6 +46,11 @@ class Points:
         if not self.labels or self.objective == "accuracy":
             return 100 * _mean([o.score or 0.0 for _, o in seen])
         return 100 * _balanced_accuracy(seen) + 10 * _entropy([o for _, o in seen if o.parsed], self.labels)
+
+
+def _answered(individual: Individual) -> float:
+    """Return the share of the rows tried that gave a score."""
+    return individual.evaluation.count / max(1, len(individual.evaluation.outcomes))
 
 
 def _balanced_accuracy(seen: Sequence[tuple[Example, Outcome]]) -> float:

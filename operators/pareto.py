@@ -125,7 +125,7 @@ class ReflectPareto:
             if trial is not None and trial.child is not None and trial.again:
                 return self._judged(state, trial, trial.child.with_evidence_of(individual))
             return self._sensible(with_evidence(state, individual))
-        state = replace(state, seen=state.seen | {number})
+        state = replace(state, seen=state.seen.add(number))
         if number in state.sown:
             return with_seed(state, individual)
         return with_candidate(state, individual) if trial is None else self._judged(state, trial, individual)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from evo.model import OK, Brief, Individual, Prompt, by_fitness
 from operators.front import coverage
@@ -17,6 +17,7 @@ from operators.members import renewed
 from operators.minibatches import Minibatches
 from operators.reflection import Reflect
 from operators.rows import scores_of
+from operators.told import Told
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ class Pool:
     """Merges tried: numbers of base, mate and ancestor."""
     grown: bool = False
     """Whether a child of a reflection has joined since a merge was last looked for."""
-    seen: frozenset[int] = frozenset()
+    seen: Told = field(default_factory=Told)
     """Numbers told so far."""
 
     @property
@@ -140,7 +141,7 @@ def with_evidence(pool: Pool, told: Individual) -> Pool:
     """Return the pool that knows what was found about one of its own."""
     trials = tuple(replace(trial, parents=renewed(trial.parents, told)) for trial in pool.trials)
     members, waiting = renewed(pool.members, told), renewed(pool.waiting, told)
-    return settled(replace(pool, members=members, waiting=waiting, trials=trials))
+    return settled(_ranked(replace(pool, waiting=waiting, trials=trials), members))
 
 
 def settled(pool: Pool) -> Pool:
@@ -159,8 +160,13 @@ def settled(pool: Pool) -> Pool:
 def _joined(pool: Pool, one: Individual) -> Pool:
     if not one.ok or any(member.prompt.shown == one.prompt.shown for member in pool.members):
         return pool
-    everyone = (*pool.members, one)
-    front, best = coverage(everyone, pool.rows), min(everyone, key=by_fitness)
+    pool = _ranked(pool, (*pool.members, one))
+    return replace(pool, grown=pool.grown or one.operator == Reflect.name)
+
+
+def _ranked(pool: Pool, everyone: Sequence[Individual]) -> Pool:
+    """Return the pool with these as its members, best first; beyond its size the least fit outside the front go."""
+    front, best = coverage(everyone, pool.rows), min(everyone, key=by_fitness, default=None)
 
     def rank(member: Individual) -> tuple[bool, tuple[float, int, int]]:
         return (member.number not in front and member is not best, by_fitness(member))
@@ -169,5 +175,4 @@ def _joined(pool: Pool, one: Individual) -> Pool:
     if len(members) > pool.size:
         members = members[: pool.size]
         front = coverage(members, pool.rows)
-    grown = pool.grown or one.operator == Reflect.name
-    return replace(pool, members=members, front=tuple(front.items()), grown=grown)
+    return replace(pool, members=members, front=tuple(front.items()))

@@ -152,7 +152,9 @@ class ProTeGi:
         """Return the state that knows this individual; the last of a stage opens the next."""
         if state.stage.awaits(individual):
             return self._settled(replace(state, stage=state.stage.tell(individual)))
-        return state.visited(individual, self.beam_size) if individual.number > state.latest else state
+        if individual.number > state.latest:
+            return state.visited(individual, self.beam_size)
+        return state.knowing(individual)
 
     def living(self, state: Beam) -> Sequence[Individual]:
         """Return the beam; before the first selection the best seeds so far."""

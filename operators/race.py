@@ -18,8 +18,8 @@ from dataclasses import dataclass, replace
 
 from evo.model import EXAMPLES, MIGRATION, Individual, demos_of
 from evo.ports import Evidence
+from evo.t_test import p_above
 from operators.members import renewed
-from operators.t_test import p_above
 
 Block = tuple[int, ...]
 

@@ -40,11 +40,13 @@ class Stock:
     """Dev rows: what members got wrong there may be shown to a model."""
     practice: tuple[Example, ...] = ()
     """Rows that may be shown to a model with their targets."""
+    value: Callable[[Individual], float] | None = None
+    """What a tournament goes by; None: fitness, then length."""
 
     def parent(self, rng: np.random.Generator, without: Individual | None = None) -> Individual:
         """Return a tournament's winner; ``without`` takes part only where nobody else lives."""
         others = [individual for individual in self.living if without is None or individual.number != without.number]
-        return tournament(others or self.living, self.rounds, rng)
+        return tournament(others or self.living, self.rounds, rng, self.value)
 
 
 Recipe = Callable[[Stock, np.random.Generator], Proposal]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 import numpy as np
 
@@ -27,9 +27,18 @@ def roulette(individuals: Sequence[Individual], k: int, rng: np.random.Generator
     return (*drawn, *(last,) * (k - len(drawn)))
 
 
-def tournament(individuals: Sequence[Individual], size: int, rng: np.random.Generator) -> Individual:
-    """Return the best of ``size`` individuals drawn with replacement (DEAP's tournament)."""
-    return deap_tournament(entrants(sorted(individuals, key=by_fitness), _rank), size, rng)
+def tournament(
+    individuals: Sequence[Individual],
+    size: int,
+    rng: np.random.Generator,
+    value: Callable[[Individual], float] | None = None,
+) -> Individual:
+    """Return the best of ``size`` individuals drawn with replacement (DEAP's tournament).
+
+    ``value`` is what they are compared by, higher is better; None: `by_fitness`.
+    """
+    rank = _rank if value is None else lambda one: (value(one), *_rank(one))
+    return deap_tournament(entrants(sorted(individuals, key=by_fitness), rank), size, rng)
 
 
 def duel(individuals: Sequence[Individual], rng: np.random.Generator) -> Individual:

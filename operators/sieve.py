@@ -75,10 +75,10 @@ class Sieve:
 
     def informed(self, told: Iterable[Individual]) -> Sieve:
         """Return the sieve that knows of more evidence."""
-        runners = self.runners
+        runners, dropped = self.runners, self.dropped
         for one in told:
-            runners = renewed(runners, one)
-        return replace(self, runners=runners)
+            runners, dropped = renewed(runners, one), renewed(dropped, one)
+        return replace(self, runners=runners, dropped=dropped)
 
     def advanced(self) -> Sieve:
         """Return the sieve at the next stage for which something is to be scored, or closed."""

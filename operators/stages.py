@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from evo.model import OK, Individual
 from evo.ports import Evidence, Proposal
+from operators.members import renewed
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,10 @@ class Stage:
     def tell(self, individual: Individual) -> Stage:
         """Return the stage that knows how a step ended."""
         return replace(self, told=tuple(sorted((*self.told, individual), key=lambda one: one.number)))
+
+    def informed(self, known: Individual) -> Stage:
+        """Return the stage with more evidence of one of those told."""
+        return replace(self, told=renewed(self.told, known))
 
 
 def rows_of(individual: Individual) -> frozenset[int]:

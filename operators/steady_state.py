@@ -10,7 +10,7 @@ Calls: S|D| for S seeds, then |D| task calls a birth and, for the operators a mo
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 import numpy as np
@@ -20,10 +20,12 @@ from evo.model import Brief, Example, Individual, Prompt
 from evo.ports import Proposal
 from operators.arguments import at_least, between
 from operators.initialisation import require_living
+from operators.members import renewed
 from operators.recipes import Stock, recipe_for
 from operators.rewrites import MAX_TOKENS
 from operators.seeds import Seed
 from operators.selection import best
+from operators.told import Told
 
 NAME = "steady-state"
 WEIGHTS = (
@@ -74,7 +76,7 @@ class Steady:
     pending: tuple[Birth, ...] = ()
     origins: tuple[tuple[int, Individual], ...] = ()
     """What members that are edits were edited from: their phrases can be put back."""
-    seen: frozenset[int] = frozenset()
+    seen: Told = field(default_factory=Told)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +149,7 @@ class SteadyState:
     def tell(self, state: Steady, individual: Individual) -> Steady:
         """Return the state that knows this individual: it lives if it is new and better than the worst."""
         if individual.number in state.seen:
-            return state
+            return replace(state, living=best(renewed(state.living, individual), self.population))
         birth = next((birth for birth in state.pending if birth.number == individual.number), None)
         fresh = individual.ok and all(member.prompt.shown != individual.prompt.shown for member in state.living)
         living = best((*state.living, individual), self.population)
@@ -155,9 +157,9 @@ class SteadyState:
             state,
             living=living,
             pending=tuple(other for other in state.pending if other.number != individual.number),
-            origins=_origins(state, birth, living),
+            origins=origins_of(state.origins, birth, living),
             credits=tuple(_credited(credit, birth, fresh) for credit in state.credits),
-            seen=state.seen | {individual.number},
+            seen=state.seen.add(individual.number),
         )
 
     def living(self, state: Steady) -> Sequence[Individual]:
@@ -191,12 +193,14 @@ class SteadyState:
         )
 
 
-def _origins(state: Steady, birth: Birth | None, living: tuple[Individual, ...]) -> tuple[tuple[int, Individual], ...]:
+def origins_of(
+    known: Sequence[tuple[int, Individual]], birth: Birth | None, living: Sequence[Individual]
+) -> tuple[tuple[int, Individual], ...]:
     """Return the origins of those who live, with a newborn's if it is an edit."""
-    known = dict(state.origins)
+    origins = dict(known)
     if birth is not None and birth.base is not None and birth.operator == "edit":
-        known[birth.number] = birth.base
-    return tuple((member.number, known[member.number]) for member in living if member.number in known)
+        origins[birth.number] = birth.base
+    return tuple((member.number, origins[member.number]) for member in living if member.number in origins)
 
 
 def _credited(credit: Credit, birth: Birth | None, fresh: bool) -> Credit:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -15,6 +15,7 @@ from operators.members import renewed
 from operators.meta_prompt import TRIED
 from operators.rows import drawn_rows, mistakes
 from operators.selection import best
+from operators.told import Told
 
 Criterion = Literal["random", "constant", "accumulative_most_frequent", "current_most_frequent"]
 BY_MISTAKES: tuple[Criterion, ...] = ("accumulative_most_frequent", "current_most_frequent")
@@ -49,7 +50,7 @@ class Trajectory:
     """Steps completed; -1 until the seeds are scored."""
     stale: int = 0
     """Steps in a row that brought only what was tried before; steps without a usable reply are not counted."""
-    seen: frozenset[int] = frozenset()
+    seen: Told = field(default_factory=Told)
 
     @property
     def living(self) -> tuple[Individual, ...]:
@@ -67,13 +68,14 @@ def receive(state: Trajectory, individual: Individual) -> Trajectory:
     """Return the state that knows of a birth, of evidence or of an immigrant; twice told changes nothing."""
     number = individual.number
     if state.brood.awaits(number):
-        state = replace(state, brood=state.brood.tell(individual), seen=state.seen | {number})
+        state = replace(state, brood=state.brood.tell(individual), seen=state.seen.add(number))
         return _with_arrivals(_completed(state) if state.brood.closed else state)
     if any(one.number == number for one in state.immigrants):
         return _with_arrivals(replace(state, immigrants=renewed(state.immigrants, individual)))
     if number in state.seen:
-        return state
-    state = replace(state, seen=state.seen | {number})
+        shown = best(renewed(state.shown, individual), state.size)
+        return replace(state, shown=shown, brood=state.brood.informed(individual))
+    state = replace(state, seen=state.seen.add(number))
     if individual.status != OK or not individual.prompt.shown:
         return state
     arrivals = sorted((*state.immigrants, individual), key=lambda arrival: arrival.number)

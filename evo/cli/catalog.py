@@ -1,10 +1,10 @@
-"""``evo methods`` and ``evo models``."""
+"""``evo methods``, ``evo racing`` and ``evo models``."""
 
 from __future__ import annotations
 
 import json
 from argparse import Namespace
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -40,7 +40,7 @@ class ModelCatalog(Protocol):
 
 
 def methods(options: Namespace) -> None:
-    """List methods."""
+    """List methods, and in a line each the racing policies that go with any of them."""
     rows = [_method(name) for name in sorted(names("evo.methods"))]
     if options.json:
         print(json.dumps(rows, indent=2))
@@ -48,7 +48,22 @@ def methods(options: Namespace) -> None:
     for row in rows:
         print(f"{row['name']}\n  {row['summary']}")
         print(f"  when  {row['when']}\n  cost  {row['cost']}")
-        print("  " + ", ".join(f"{argument}={value}" for argument, value in row["arguments"].items()))
+        _print_arguments(row)
+    print("racing, any policy with any method; `evo racing` lists their arguments")
+    for policy in map(_policy, sorted(names("evo.racing"))):
+        print(f"  {policy['name']:12} {policy['summary']}")
+
+
+def racing(options: Namespace) -> None:
+    """List racing policies."""
+    rows = [_policy(name) for name in sorted(names("evo.racing"))]
+    if options.json:
+        print(json.dumps(rows, indent=2))
+        return
+    for row in rows:
+        print(f"{row['name']}\n  {row['summary']}")
+        if row["arguments"]:
+            _print_arguments(row)
 
 
 def models(options: Namespace) -> None:
@@ -105,15 +120,30 @@ def _model(model: KnownModel) -> dict[str, Any]:
 
 def _method(name: str) -> dict[str, Any]:
     kind = resolve("evo.methods", name)
-    summary = (kind.__doc__ or "").strip().splitlines()[0] if kind.__doc__ else ""
-    arguments = {f.name: _default(f) for f in fields(kind)} if is_dataclass(kind) else {}
     return {
         "name": name,
-        "summary": summary,
+        "summary": _summary(kind),
         "when": getattr(kind, "when", ""),
         "cost": getattr(kind, "cost", ""),
-        "arguments": arguments,
+        "arguments": _arguments(kind),
     }
+
+
+def _policy(name: str) -> dict[str, Any]:
+    kind = resolve("evo.racing", name)
+    return {"name": name, "summary": _summary(kind), "arguments": _arguments(kind)}
+
+
+def _summary(kind: Any) -> str:
+    return (kind.__doc__ or "").strip().splitlines()[0] if kind.__doc__ else ""
+
+
+def _arguments(kind: Any) -> dict[str, Any]:
+    return {f.name: _default(f) for f in fields(kind)} if is_dataclass(kind) else {}
+
+
+def _print_arguments(row: Mapping[str, Any]) -> None:
+    print("  " + ", ".join(f"{argument}={value}" for argument, value in row["arguments"].items()))
 
 
 def _default(field: Any) -> Any:

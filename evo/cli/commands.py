@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from typing import TypeAlias
 
-from evo.cli import catalog, reading, running
+from evo.cli import catalog, descent, forecasting, reading, running
 from evo.cli.text import safe
 from evo.errors import BudgetExhausted, ConfigError, EvoError, Interrupted
 
@@ -17,6 +17,7 @@ _Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 _EPILOG = """\
 start here:
   evo run examples/messages.yaml          evolve a prompt on a small local model
+  evo estimate examples/messages.yaml     what that takes, before it is spent
   evo best RUN                            the best prompt and its honest score
   evo lineage RUN                         where it came from
 
@@ -67,6 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     _running(commands)
     _reading(commands)
+    _compact(commands)
     _catalog(commands)
     return parser
 
@@ -81,6 +83,11 @@ def _running(commands: _Commands) -> None:
     run = _add(commands, "run", running.run, "evolve a prompt as a YAML file says")
     run.add_argument("config", help="the YAML file")
     run.add_argument("--yes", action="store_true", help="do not ask before spending without a cap on calls or money")
+    estimate = _add(commands, "estimate", forecasting.estimate, "say what a run will take: calls, tokens, cost")
+    estimate.add_argument("config", help="the YAML file")
+    estimate.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help=_SET)
+    estimate.add_argument("--offline", action="store_true", help="ask no model; guess tokens from bytes")
+    estimate.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
     resume = _add(commands, "resume", running.resume, "go on with an interrupted run, or with a larger budget")
     resume.add_argument("run", help=_RUN)
     for parser in (run, resume):
@@ -97,18 +104,37 @@ def _reading(commands: _Commands) -> None:
     best.add_argument("-k", type=int, default=1, help="print the K best by dev score")
     show = _add(commands, "show", reading.show, "show how a run stands: islands, operators, failures, cost")
     show.add_argument("--operators", action="store_true", help="what each operator's births gained and cost")
-    lineage = _add(commands, "lineage", reading.lineage, "show where a prompt came from")
-    for parser in (best, show, lineage):
+    show.add_argument("--sql", metavar="QUERY", help="what a DuckDB query finds in the run's tables (extra `sql`)")
+    lineage = _add(commands, "lineage", descent.lineage, "show where a prompt came from, word by word")
+    output = lineage.add_mutually_exclusive_group()
+    for parser, options in ((best, best), (show, show), (lineage, output)):
         parser.add_argument("run", help=_RUN)
-        parser.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
+        options.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
     lineage.add_argument("individual", nargs="?", help="its number (default: the best)")
     lineage.add_argument("--all", action="store_true", help="every ancestor, not only the line of fittest parents")
+    lineage.add_argument("--why", action="store_true", help="which step gained how much on which rows")
+    lineage.add_argument("--origin", action="store_true", help="which ancestor and operator brought each phrase")
+    output.add_argument("--dot", action="store_true", help="print all ancestors as a graph for Graphviz")
+    output.add_argument("--mermaid", action="store_true", help="print all ancestors as a graph for Mermaid")
+    lineage.add_argument(
+        "--simplified", action="store_true", help="in such a graph, no extinct lines and no mere steps"
+    )
+    lineage.add_argument("--tree", action="store_true", help="the same along base parents alone: the smallest graph")
+
+
+def _compact(commands: _Commands) -> None:
+    compact = _add(
+        commands, "compact", running.compact, "make a run's many small files into few, which are read faster"
+    )
+    compact.add_argument("run", help=_RUN)
+    compact.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
 
 
 def _catalog(commands: _Commands) -> None:
     methods = _add(commands, "methods", catalog.methods, "list search methods and their arguments")
+    racing = _add(commands, "racing", catalog.racing, "list racing policies and their arguments")
     models = _add(commands, "models", catalog.models, "list local models, or fetch one")
     models.add_argument("pull", nargs="?", choices=["pull"], help="fetch a model")
     models.add_argument("name", nargs="?", help="such as smollm2-135m")
-    for parser in (methods, models):
+    for parser in (methods, racing, models):
         parser.add_argument("--json", action="store_true", help="print one JSON document and nothing else")

@@ -1,19 +1,20 @@
-"""``evo best``, ``evo show`` and ``evo lineage``: they read, and never write."""
+"""``evo best`` and ``evo show``: they read, and never write."""
 
 from __future__ import annotations
 
 import json
 from argparse import Namespace
+from math import isfinite
 from typing import Any
 
 from rich.console import Console
 
 from evo.cli.operators import print_operators
 from evo.cli.report import print_report, prompt_lines
-from evo.cli.tables import table, wide_console
-from evo.cli.text import duration, money, one_line, percent, safe
+from evo.cli.tables import arrow_table, table, wide_console
+from evo.cli.text import duration, money, one_line, percent
 from evo.errors import ConfigError
-from evo.model import OK, Individual
+from evo.model import Individual
 from evo.run import Run
 
 
@@ -24,8 +25,8 @@ def best(options: Namespace) -> None:
         raise ConfigError(f"-k expects 1 or more, got {options.k}")
     top = run.top(options.k)
     if options.json:
-        return _print_json(
-            {"run": str(run.path), "status": run.status, "result": run.result, "top": list(map(_plain, top))}
+        return print_json(
+            {"run": str(run.path), "status": run.status, "result": run.result, "top": list(map(plain, top))}
         )
     if options.k == 1 and run.result is not None:
         return print_report(run, Console())
@@ -37,13 +38,15 @@ def best(options: Namespace) -> None:
 
 
 def show(options: Namespace) -> None:
-    """Print how a run stands, or what its operators' births came to."""
+    """Print how a run stands, what its operators' births came to, or what a query finds."""
     run = Run(options.run)
     if options.operators:
         return _operators(run, as_json=options.json)
+    if options.sql is not None:
+        return _query(run, options.sql, as_json=options.json)
     about = _about(run)
     if options.json:
-        return _print_json(about)
+        return print_json(about)
     console = wide_console()
     spent = about["spent"]
     words = (
@@ -60,36 +63,18 @@ def show(options: Namespace) -> None:
 def _operators(run: Run, *, as_json: bool) -> None:
     rows = run.operators().to_pylist()
     if as_json:
-        return _print_json({"run": str(run.path), "status": run.status, "operators": rows})
+        return print_json({"run": str(run.path), "status": run.status, "operators": rows})
     return print_operators(run, rows)
 
 
-def lineage(options: Namespace) -> None:
-    """Print an individual's line of descent."""
-    run = Run(options.run)
-    number = _number(options.individual) if options.individual else run.best.number
-    found = run.lineage(number)
-    line = found.individuals() if options.all else found.line()
-    if options.json:
-        return _print_json({"individual": number, "line": list(map(_plain, line)), "ancestors": found.ancestors})
-    previous: Individual | None = None
-    for one in line:
-        gain = _gain(previous, one)
-        parents = ", ".join(f"{parent} ({one_line(role, 40)})" for parent, role in one.parents)
-        born = f"generation {one.generation}, island {one.island}, {one_line(one.operator, 40)}"
-        print(f"{one.number}  {born}, dev {_fitness(one)}{gain}")
-        if parents:
-            print(f"   from {parents}")
-        lines = prompt_lines(one.prompt.parts) if one.prompt.parts else safe(one.note).splitlines()
-        print("\n".join(f"   | {line}" for line in lines))
-        previous = one
-    return None
-
-
-def _number(text: str) -> int:
-    if not (text.isascii() and text.isdigit()):
-        raise ConfigError(f"an individual is a number as `evo show` prints it, got {text!r}")
-    return int(text)
+def _query(run: Run, query: str, *, as_json: bool) -> None:
+    found = run.sql(query)
+    if not as_json:
+        return wide_console().print(arrow_table(found))
+    rows = [
+        {k: None if isinstance(v, float) and not isfinite(v) else v for k, v in r.items()} for r in found.to_pylist()
+    ]
+    return print_json({"run": str(run.path), "rows": rows})
 
 
 def _about(run: Run) -> dict[str, Any]:
@@ -132,22 +117,8 @@ def _summary(key: str, name: Any, members: list[dict[str, Any]]) -> dict[str, An
     }
 
 
-def _fitness(one: Individual) -> str:
-    return percent(one.fitness) if one.ok else "unscored" if one.status == OK else one.status
-
-
-def _gain(before: Individual | None, after: Individual) -> str:
-    if before is None or not before.ok or not after.ok:
-        return ""
-    a, b = before.evaluation.scores, after.evaluation.scores
-    shared = set(a) & set(b)
-    if not shared:
-        return ""
-    won, lost = sum(b[e] > a[e] for e in shared), sum(b[e] < a[e] for e in shared)
-    return f" ({100 * sum(b[e] - a[e] for e in shared) / len(shared):+.1f} points: {won} rows won, {lost} lost)"
-
-
-def _plain(one: Individual) -> dict[str, Any]:
+def plain(one: Individual) -> dict[str, Any]:
+    """Return an individual as JSON has it."""
     return {
         "individual": one.number,
         "text": one.prompt.text,
@@ -163,5 +134,6 @@ def _plain(one: Individual) -> dict[str, Any]:
     }
 
 
-def _print_json(document: object) -> None:
-    print(json.dumps(document, indent=2, ensure_ascii=True))
+def print_json(document: object) -> None:
+    """Print one JSON document, whose every sign a terminal can bear."""
+    print(json.dumps(document, indent=2, ensure_ascii=True, default=str))

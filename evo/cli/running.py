@@ -1,4 +1,4 @@
-"""``evo run`` and ``evo resume``."""
+"""``evo run``, ``evo resume`` and ``evo compact``: those that write a run's folder."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from rich.console import Console
 
 from evo.cli.catalog import fetch_local_models
 from evo.cli.display import display
+from evo.cli.reading import print_json
 from evo.cli.report import print_report
 from evo.cli.text import safe
 from evo.commission import Commission
@@ -22,6 +23,7 @@ from evo.config import load, parse
 from evo.engine import Engine, prepare, reopen
 from evo.errors import BudgetExhausted, ConfigError, Interrupted
 from evo.folder import RunFolder
+from evo.forecast import unpaid_founding
 from evo.run import Run
 from evo.settings import RunSettings
 from evo.verdict import ranking
@@ -33,7 +35,8 @@ def run(options: Namespace) -> int:
     _confirm(settings, options)
     file = Path(options.config)
     fetch_local_models(settings, Console(stderr=True))
-    return _sail(prepare(settings, base=file.parent, title=file.stem), options)
+    order = prepare(settings, base=file.parent, title=file.stem)
+    return _sail(order, options, warning=unpaid_founding(order))
 
 
 def resume(options: Namespace) -> int:
@@ -47,8 +50,18 @@ def resume(options: Namespace) -> int:
     return _sail(reopen(folder.path, budget=budget), options)
 
 
-def _sail(order: Commission, options: Namespace) -> int:
+def compact(options: Namespace) -> None:
+    """Make a run's many small files into few."""
+    done = Run(options.run).compact()
+    if options.json:
+        return print_json({"run": str(options.run), "before": done.before, "after": done.after})
+    return print(f"{done.before} files of tables before, {done.after} now")
+
+
+def _sail(order: Commission, options: Namespace, *, warning: str = "") -> int:
     console = Console(stderr=options.json)
+    if warning:
+        console.print(f"warning: {safe(warning)}", markup=False, highlight=False, soft_wrap=True)
     for note in order.task.notes:
         console.print(f"note: {safe(note)}", markup=False, highlight=False, soft_wrap=True)
     console.print(f"run: {order.path}", markup=False, highlight=False, soft_wrap=True)

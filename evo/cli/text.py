@@ -1,29 +1,9 @@
-"""Untrusted text on a terminal: control sequences become visible, numbers become short."""
+"""Numbers short enough for a terminal; untrusted text is made safe by `evo.untrusted`."""
 
 from __future__ import annotations
 
-import unicodedata
-
-_BIDI = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f\u061c")
-
-
-def safe(text: str) -> str:
-    """Return text that cannot steer a terminal: control, bidirectional and unpaired characters as escapes."""
-    return "".join(_shown(character) for character in text)
-
-
-def _shown(character: str) -> str:
-    if character in "\n\t":
-        return character
-    if character in _BIDI or unicodedata.category(character) in ("Cc", "Cs"):
-        return f"\\u{ord(character):04x}"
-    return character
-
-
-def one_line(text: str, width: int) -> str:
-    """Return safe text on one line, cut with an ellipsis at ``width`` characters."""
-    line = " ".join(safe(text).split())
-    return line if len(line) <= width else line[: width - 1] + "…"
+from evo.untrusted import one_line as one_line
+from evo.untrusted import safe as safe
 
 
 def money(usd: float | None) -> str:

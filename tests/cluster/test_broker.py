@@ -13,10 +13,11 @@ from evo.errors import BudgetExhausted, EvoError, Interrupted
 from evo.folder import RunFolder
 from evo.journal import read_table
 from evo.model import Completion, Evaluation, Individual, Outcome, Prompt, Request
-from evo.receipts import Admission, Receipt
+from evo.receipts import CANCELLED, Admission, Receipt
 from evo.schema import individual_row
 from evo.settings import RunSettings
 from evo.status import IslandStatus
+from evo.store import spent_of
 
 PATIENCE_S = 2
 PROMPT = Prompt.of("p")
@@ -135,8 +136,50 @@ async def test_what_a_lost_worker_asked_and_what_comes_late_is_not_granted(open_
         await soon(broker.admit(1, admission("k")))
     assert await soon(broker.next_job(1)) is None
     assert await soon(broker.admit(2, admission("k"))) is None
-    await broker.settle(1, [receipt("other")])
-    assert broker.account.spent.calls == 1, "what it paid for counts"
+
+
+@pytest.mark.parametrize("budget", [{"calls": 9}, {"calls": 9, "tokens": 500}], ids=str)
+async def test_what_a_lost_worker_tells_late_is_not_booked_again(open_broker, budget):
+    broker = open_broker(budget=budget)
+    asked = asyncio.create_task(broker.evaluate(0, 1, PROMPT, [5]))
+    job = await soon(broker.next_job(1))
+    assert await broker.admit(1, admission("k")) is None
+    await broker.lose_worker(1)
+    booked = broker.account.spent
+    assert booked.calls == 1, "what it may have paid for counts"
+    await broker.settle(1, [receipt("k")])
+    await broker.finish(1, job.number, all_right(job))
+    assert broker.account.spent == booked
+    assert not asked.done(), "its calls are not in the log: another does the job"
+    again = await soon(broker.next_job(2))
+    assert await soon(broker.admit(2, admission("k"))) is None
+    await broker.settle(1, [receipt("k")])
+    with pytest.raises(Interrupted):
+        await soon(broker.again(1, admission("k"), None))
+    assert (broker.ledger.in_flight, broker.account.reserved.calls) == (1, 1), "the other's call is still under way"
+    await broker.settle(2, [receipt("k")])
+    await broker.finish(2, again.number, all_right(again))
+    assert (await soon(asked)).count == 1
+    assert broker.account.reserved == Usage()
+    assert broker.account.spent == booked + Usage(1, 4, 0.0)
+    await broker.close()
+    assert spent_of(broker.store.journal.folder) == broker.account.spent
+
+
+async def test_a_worker_lost_while_it_waits_for_another_attempt_leaves_nothing_reserved(open_broker):
+    broker = open_broker(budget={"calls": 4})
+    assert await soon(broker.admit(1, admission("first"))) is None
+    await broker.settle(1, [receipt("first")])
+    for worker, key in ((1, "k"), (2, "a"), (2, "b")):
+        assert await soon(broker.admit(worker, admission(key))) is None
+    again = asyncio.create_task(broker.again(1, admission("k"), Usage(1)))
+    await asyncio.sleep(0)
+    assert not again.done(), "it waits for what the others leave over"
+    await broker.lose_worker(1)
+    with pytest.raises(Interrupted):
+        await soon(again)
+    await broker.settle(2, [Receipt(key, "m", "", 1, 0.0, None, CANCELLED, attempts=0) for key in "ab"])
+    assert (broker.account.spent.calls, broker.account.reserved) == (2, Usage())
 
 
 async def test_a_stop_ends_admission_and_the_final_test_opens_it_again(open_broker):

@@ -38,8 +38,8 @@ def test_a_block_takes_about_a_quarter_of_the_time_left_and_leaves_no_slot_idle(
     assert block_size(snapshot(left_s), row_s, at_once) == rows
 
 
-def run(storage: Path, **more: object) -> Run:
-    rows = toy_rows(ROWS + 10)
+def run(storage: Path, *, test: int = ROWS, **more: object) -> Run:
+    rows = toy_rows(test + 10)
     settings = {
         "prompts": ["Sort the text."],
         "method": {"name": "steady-state", "operators": {"paraphrase": 1.0}},
@@ -122,6 +122,52 @@ def test_an_error_every_call_of_the_test_would_meet_ends_the_run_with_its_messag
     monkeypatch.setattr(RowEvaluator, "evaluate", refuse)
     with pytest.raises(LlmError, match="the key has expired"):
         run(tmp_path, budget={"births": 5}, model="fake/toy")
+
+
+STAGED = [{"instruction": "Judge the review.", "stage-2": "Now answer with one word."}]
+
+
+@pytest.mark.parametrize("calls", [660, 900])
+def test_what_is_set_aside_pays_for_every_stage_of_both_sides(tmp_path, calls):
+    ended = run(tmp_path, test=40, budget={"calls": calls}, model="fake/toy", prompts=STAGED)
+    assert (ended.status, ended.spent.calls <= calls) == ("done", True)
+    assert [len(rows) for rows in rows_tested(ended)] == [40, 40]
+
+
+def test_what_is_set_aside_pays_for_a_prior_for_each_rows_own_choices(tmp_path):
+    rows = [{**row, "options": ["positive", "negative", f"neither {n}"]} for n, row in enumerate(toy_rows(70))]
+    task = {
+        "data": {"dev": rows[:10], "test": rows[10:]},
+        "choices": "options",
+        "scorer": {"name": "choice", "normalise": "prior"},
+    }
+    ended = evolve(
+        task,
+        prompts=["Sort the text."],
+        method={"name": "steady-state", "operators": {"paraphrase": 1.0}},
+        model="fake/toy",
+        executor="inline",
+        storage=str(tmp_path),
+        budget={"calls": 1000},
+    )
+    assert (ended.status, ended.spent.calls <= 1000) == ("done", True)
+    assert [len(rows) for rows in rows_tested(ended)] == [60, 60]
+
+
+def test_where_not_all_stages_can_be_paid_what_is_tested_is_paired(tmp_path):
+    ended = run(tmp_path, budget={"calls": 700}, model="fake/toy", prompts=STAGED)
+    assert (ended.status, ended.spent.calls <= 700) == ("budget", True)
+    one, other = rows_tested(ended)
+    assert one == other
+    assert len(one) > 40
+
+
+def test_a_winner_that_gained_a_stage_in_the_search_is_tested_whole(tmp_path):
+    breeder = {"name": "promptbreeder", "population": 4, "batch": 5, "generations": None}
+    ended = run(tmp_path, test=60, budget={"calls": 1000}, model="fake/toy", method=breeder)
+    assert len(ended.result["winner"]["parts"]) > 1, "no prompt with a second stage won: nothing was tested"
+    assert ended.status == "done"
+    assert {len(rows) for rows in rows_tested(ended)} == {60}
 
 
 def test_a_test_that_fits_is_whole(tmp_path):

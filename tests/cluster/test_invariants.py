@@ -43,7 +43,14 @@ METHODS: list[dict[str, Any]] = [
     {"name": "gps", "generations": 3, "sample": 5, "operators": {"continuation": 1.0, "cloze": 1.0}},
 ]
 CAP_NAME = {"ape": "finalists", "gps": "top_k", "grips": "beam", "opro": "max_num_instructions"}
-RACING = [{"name": "full"}, {"name": "subset", "n": 5}, {"name": "gate", "stages": [3, 8]}]
+RACING: list[dict[str, Any]] = [
+    {"name": "full"},
+    {"name": "subset", "n": 5},
+    {"name": "gate", "stages": [3, 8]},
+    {"name": "lazy", "n0": 4, "block": 2},
+    {"name": "fresh", "n": 3},
+    {"name": "halving", "rungs": [2, 4, 8]},
+]
 ROWS = toy_rows(20)
 
 

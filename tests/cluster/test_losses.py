@@ -269,6 +269,15 @@ async def test_a_cap_in_seconds_holds_while_every_island_waits_to_start_again(or
     assert run.result["elapsed_s"] < 4
 
 
+async def test_a_cap_in_seconds_holds_while_every_worker_waits_to_start_again(order, long_waits):
+    lossy = order("lossy", budget={"seconds": 3.0}, **STEADY)
+    fleet = LossyFleet(lossy, workers=[0.3, 0.3])
+    run = await voyage(lossy, fleet)
+    assert fleet.deaths == 2
+    assert run.result["elapsed_s"] < 4
+    assert run.result["winner"]["test"]["n"] == 10, "the time set aside is enough for the final test"
+
+
 @pytest.mark.parametrize("lost", [{"workers": [0.2, 0.2]}, {"islands": [0.2, 0.2]}, {"workers": [0.2]}], ids=str)
 async def test_a_stop_is_obeyed_at_once_while_somebody_waits_to_start_again(order, long_waits, lost):
     lossy, stop = order("lossy", **STEADY), asyncio.Event()

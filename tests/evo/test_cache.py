@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import json
 import sqlite3
 import subprocess
@@ -45,7 +46,7 @@ def test_answers_from_before_there_were_embeddings_are_read(open_cache, tmp_path
     cache = open_cache()
     cache.put([("a", Completion("yes", 3, 2, 0.25, 1.5, (-0.1,), (1,)))])
     cache.flush()
-    with sqlite3.connect(tmp_path / "deep" / "answers.sqlite") as db:
+    with contextlib.closing(sqlite3.connect(tmp_path / "deep" / "answers.sqlite")) as db, db:
         (old,) = db.execute("SELECT answer FROM answers").fetchone()
         fields = json.loads(old)
         assert fields.pop("embedding") == []
@@ -181,7 +182,7 @@ def test_processes_that_open_and_write_at_once_lose_nothing(tmp_path):
     errors = [writer.communicate()[1] for writer in writers]
     assert [writer.returncode for writer in writers] == [0, 0, 0], errors
     assert not path.with_suffix(".damaged").exists()
-    with sqlite3.connect(path) as db:
+    with contextlib.closing(sqlite3.connect(path)) as db, db:
         assert db.execute("SELECT COUNT(*) FROM answers").fetchone() == (150 * 4,)
         assert db.execute("SELECT run, COUNT(*) FROM uses GROUP BY run").fetchall() == [(run, 300) for run in "abc"]
         assert json.loads(db.execute("SELECT answer FROM answers WHERE key = '7'").fetchone()[0])["text"] == "7"

@@ -62,7 +62,16 @@ def hostile(tmp_path_factory) -> Path:
     return folder.path
 
 
-READING = [("best",), ("best", "-k", "5"), ("show",), ("lineage",), ("lineage", "--all"), ("show", "--operators")]
+READING = [
+    ("best",),
+    ("best", "-k", "5"),
+    ("show",),
+    ("lineage",),
+    ("lineage", "--all"),
+    ("show", "--operators"),
+    ("lineage", "--why", "--origin"),
+    ("show", "--sql", 'SELECT id AS "a\x1b[31m", operator, fitness / 0 AS nan, born_at FROM individuals'),
+]
 
 
 @pytest.mark.parametrize("words", READING, ids=" ".join)
@@ -111,7 +120,31 @@ def test_the_documents_hold_what_one_reads_them_for(hostile, capsys):
     assert of_failed["line"][-1]["status"] == "failed"
 
 
-@pytest.mark.parametrize("name", ["methods", "models"])
+def test_an_estimate_can_be_read_by_a_program_and_by_people(config, capsys):
+    code, out, _ = command(capsys, "estimate", config, "--json", "--set", "budget.calls=150")
+    document = json.loads(out)
+    assert (code, document["ended_by"]) == (0, "calls")
+    assert document["calls"] == document["search_calls"] + document["final_calls"] <= 150
+    code, out, _ = command(capsys, "estimate", config, "--offline", "--set", "budget.calls=150")
+    assert code == 0
+    assert "no model was asked" in out
+    assert f"in all      {document['calls']:,} calls" in out
+    assert "unknown cost" in out
+    assert "budget.calls ends it" in out
+
+
+def test_a_run_whose_budget_does_not_pay_its_first_prompts_says_so_before_it_is_spent(config, capsys):
+    more = ("--set", "method.name=promptbreeder", "--set", "budget.calls=150")
+    assert "warning" not in command(capsys, "run", config, "--plain")[1]
+    _, out, _ = command(capsys, "run", config, "--plain", *more)
+    warning, rest = out.split("\n", 1)
+    assert re.match(
+        r"warning: the first prompts take about [\d,]+ calls .* raise budget.calls to [\d,]+, or lower", warning
+    )
+    assert "best prompt" in rest
+
+
+@pytest.mark.parametrize("name", ["methods", "racing", "models"])
 def test_the_catalogue_can_be_read_by_a_program_and_by_people(capsys, name):
     code, out, _ = command(capsys, name, "--json")
     listed = json.loads(out)
@@ -121,6 +154,13 @@ def test_the_catalogue_can_be_read_by_a_program_and_by_people(capsys, name):
     code, out, _ = command(capsys, name)
     assert code == 0
     assert all(one["name"] in out for one in listed)
+
+
+def test_racing_policies_are_listed_beside_the_methods(capsys):
+    policies = json.loads(command(capsys, "racing", "--json")[1])
+    out = command(capsys, "methods")[1]
+    assert "full" in {policy["name"] for policy in policies}
+    assert all(policy["summary"].endswith(".") and policy["summary"] in out for policy in policies)
 
 
 def test_a_storage_folder_stands_for_its_latest_run(hostile, capsys):

@@ -193,7 +193,7 @@ def test_rows_whose_sealing_failed_stay_readable_and_are_sealed_by_the_next_run(
     def refuse(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(module, "_write_part", refuse)
+    monkeypatch.setattr(module, "write_part", refuse)
     journal = Journal(tmp_path, seal_rows=2)
     for number in range(6):
         journal.append({"edges": [edge(number)]})  # what is written is acknowledged, sealed or not

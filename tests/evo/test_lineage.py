@@ -7,15 +7,15 @@ from pathlib import Path
 
 import networkx as nx
 import numpy as np
-import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from records import born, write
 
-import evo.lineage as module
+import evo.pedigree as module
+from evo.ancestry import Ancestry
 from evo.errors import EvoError
-from evo.lineage import Ancestry, Lineage
+from evo.lineage import Lineage
 from evo.model import FAILED, Individual, Prompt, individual_number
 from evo.replay import read_individuals
 
@@ -32,19 +32,16 @@ def dags(draw) -> dict[int, list[int]]:
     }
 
 
-def ancestry_of(monkeypatch, parents: dict[int, list[int]]) -> Ancestry:
-    pairs = [(child, parent) for child, some in parents.items() for parent in some]
-    edges = pa.table(
-        {"child": pa.array([c for c, _ in pairs], pa.int64()), "parent": pa.array([p for _, p in pairs], pa.int64())}
-    )
-    monkeypatch.setattr(module, "read_table", lambda *_: edges)
-    return Ancestry(Path())
+def ancestry_of(parents: dict[int, list[int]]) -> Ancestry:
+    with tempfile.TemporaryDirectory() as folder:
+        edges = {number: [(parent, "mate") for parent in some] for number, some in parents.items()}
+        return Ancestry(write(Path(folder), [born(number, "", [], *edges[number]) for number in parents]))
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30)
 @given(parents=dags())
-def test_ancestors_and_descendants_agree_with_networkx(monkeypatch, parents):
-    ancestry = ancestry_of(monkeypatch, parents)
+def test_relations_agree_with_networkx(parents):
+    ancestry = ancestry_of(parents)
     graph = nx.DiGraph([(parent, child) for child, some in parents.items() for parent in some])
     graph.add_nodes_from(parents)
     for number in parents:
@@ -54,6 +51,23 @@ def test_ancestors_and_descendants_agree_with_networkx(monkeypatch, parents):
         assert ancestry.children([number]).tolist() == sorted(graph.successors(number))
     everyone = np.array(list(parents))
     assert ancestry.parents(everyone).tolist() == sorted({parent for some in parents.values() for parent in some})
+
+
+@settings(max_examples=30)
+@given(parents=dags(), data=st.data())
+def test_a_common_ancestor_is_the_youngest_of_those_shared(parents, data):
+    ancestry, age = ancestry_of(parents), list(parents)
+    one, other = (data.draw(st.sampled_from(age)) for _ in range(2))
+    shared = {one, *ancestry.ancestors(one)} & {other, *ancestry.ancestors(other)}
+    assert ancestry.common_ancestor(one, other) == (max(shared, key=age.index) if shared else None)
+
+
+@pytest.mark.parametrize("far", [individual_number(0, 2**39), individual_number(2**20, 0), individual_number(3, 9)])
+def test_numbers_are_found_whatever_their_gaps(tmp_path, far):
+    path = write(tmp_path, [born(7), born(far, "", [], (7, "base")), born(2, "", [], (far, "base"), (99, "mate"))])
+    ancestry = Ancestry(path)
+    assert ancestry.ancestors(2).tolist() == sorted([7, far]), "a parent that the log has lost is left out"
+    assert ancestry.places([7, far, 2, 99, -1, 2**62, far + 1, 8]).tolist() == [0, 1, 2, -1, -1, -1, -1, -1]
 
 
 @settings(max_examples=12, deadline=None)

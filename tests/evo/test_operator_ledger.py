@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,6 +13,7 @@ import pytest
 from records import born, write
 
 from evo import Run, evolve
+from evo.budget import Usage
 from evo.journal import Journal
 from evo.model import DROPPED, FAILED, MIGRATION, NO_PROMPT, Completion, Individual, Outcome, Prompt
 from evo.operator_ledger import SCHEMA, operator_ledger
@@ -82,7 +85,8 @@ def test_evidence_that_came_later_counts_for_both_sides(tmp_path: Path) -> None:
 
 def test_equal_scores_added_in_another_order_are_no_improvement(tmp_path: Path) -> None:
     old, new = [0.1, 0.2, 0.3, 0.7], [0.2, 0.7, 0.1, 0.3]
-    assert sum(b - a for a, b in zip(old, new, strict=True)) > 0
+    differences = [b - a for a, b in zip(old, new, strict=True)]
+    assert functools.reduce(operator.add, differences) > 0  # `sum` makes up for it from Python 3.12 on
     births = [born(0, "", old), edited(1, new, (0, "base"))]
     row = ledger(write(tmp_path, births))["edit"]
     assert (row["gain"], row["improved"], row["compared"]) == (0, 0, 1)
@@ -113,6 +117,18 @@ def test_calls_belong_to_the_operator_of_their_individual(tmp_path: Path) -> Non
     assert tuple(rows["edit"][name] for name in names) == (7, 3 * 34, 1.0, 6, (7 + 6) / 2)
     assert tuple(rows["cross"][name] for name in names) == (1, 34, None, 0, None)
     assert tuple(rows["induce"][name] for name in names) == (0, 0, 0.0, 0, None)
+
+
+def test_what_failed_attempts_took_is_part_of_an_operators_cost(tmp_path: Path) -> None:
+    lost = [
+        call("a", 2, "operator", attempts=2, lost=Usage(1, 100, 2.0)),
+        call("b", 3, "operator", failed=True, lost=Usage(1, 10, 1.0)),
+        call("c", 10, "operator", failed=True, lost=Usage(1, 5, None)),
+        call("t", 2, "task", attempts=2, lost=Usage(1, 1000, 50.0)),
+    ]
+    rows = ledger(write(tmp_path, BIRTHS, calls=lost))
+    assert [rows["edit"][name] for name in ("calls", "tokens", "cost_usd")] == [3, 34 + 110, 0.5 + 3.0]
+    assert [rows["cross"][name] for name in ("calls", "tokens", "cost_usd")] == [1, 5, None]
 
 
 def test_every_column_is_explained() -> None:

@@ -33,6 +33,9 @@ class ToyTask:
     def examples(self, split: str) -> Sequence[int]:
         return range(8) if split == "dev" else ()
 
+    def calls(self, prompt: Prompt, examples: Sequence[int]) -> Sequence[int]:
+        return [1] * len(examples)
+
     def check(self, prompt: Prompt) -> None:
         if "{" in prompt.text:
             raise OperatorError("a brace is not allowed")
@@ -47,6 +50,9 @@ class Halves:
         if done == 0:
             return tuple(order[:4])
         return tuple(order[4:]) if done == 4 and newborn.fitness > 0.4 else ()
+
+    def more(self, living, tally, order: Sequence[int], rng) -> None:
+        return None
 
     def size(self, dev: int) -> int:
         return dev
@@ -93,6 +99,13 @@ def best(individuals: Sequence[Individual], size: int) -> tuple[Individual, ...]
     return tuple(sorted((i for i in individuals if i.ok), key=by_fitness)[:size])
 
 
+def informed(state: Toy, known: Individual) -> Toy:
+    def renewed(some: tuple[Individual, ...]) -> tuple[Individual, ...]:
+        return tuple(one.with_evidence_of(known) if one.number == known.number else one for one in some)
+
+    return replace(state, living=renewed(state.living), waiting=renewed(state.waiting))
+
+
 @dataclass(frozen=True)
 class ToyGenerational:
     """Breeds ``size`` children from the living, waits for them all, keeps the best."""
@@ -119,7 +132,7 @@ class ToyGenerational:
 
     def tell(self, state: Toy, individual: Individual) -> Toy:
         if individual.number in state.seen:
-            return state
+            return informed(state, individual)
         waiting = tuple(sorted((*state.waiting, individual), key=lambda i: i.number))
         pending = state.pending - {individual.number}
         state = replace(state, waiting=waiting, pending=pending, seen=state.seen | {individual.number})
@@ -159,7 +172,7 @@ class ToySteady:
 
     def tell(self, state: Toy, individual: Individual) -> Toy:
         if individual.number in state.seen:
-            return state
+            return informed(state, individual)
         living = best((*state.living, individual), 4)
         return replace(
             state, living=living, pending=state.pending - {individual.number}, seen=state.seen | {individual.number}

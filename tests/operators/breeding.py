@@ -127,8 +127,12 @@ def drive(
     fails: Callable[[int], bool] = lambda number: False,
     slots: int = 6,
     seed: int = 1,
+    intensify: bool = False,
 ) -> Driven:
-    """Run a method as the loop would: fill the slots, tell results, in order of asking or shuffled."""
+    """Run a method as the loop would: fill the slots, tell results, in order of asking or shuffled.
+
+    With ``intensify`` somebody living is told again after each step, with more evidence nobody has asked for.
+    """
     driven = Driven(method.start(task), [], [], [])
     llm = ScriptedLlm(reply)
     order = np.random.default_rng(shuffle)
@@ -145,6 +149,13 @@ def drive(
             number += 1
         if not pending:
             break
+        living = sorted(method.living(driven.state), key=lambda one: one.number)
+        if intensify and living:
+            turn = -len(driven.steps) - 1
+            member = living[turn % len(living)]
+            driven.evidence[turn] = extended(member, float(order.integers(2)), len(driven.steps))
+            driven.state = method.tell(driven.state, driven.evidence[turn])
+            driven.steps.append(("told", turn))
         place = 0 if shuffle is None else int(order.integers(len(pending)))
         turn = list(pending)[place]
         step = pending.pop(turn)
@@ -185,6 +196,12 @@ def measured(one: Individual, examples: Sequence[int], score: float | None = Non
     outcomes = [Outcome(n, score, answer=rows[n].target if score >= 0.5 else "good") for n in examples]
     dev, train = (Evaluation.of(o for o in outcomes if rows[o.example] in split) for split in (DEV, TRAIN))
     return replace(one, evaluation=dev, practice=train)
+
+
+def extended(one: Individual, score: float, row: int = 0, rows: int = 2) -> Individual:
+    """Return the individual with this score on some rows beyond those of the brief."""
+    found = Evaluation.of(Outcome(100 + row + n, score) for n in range(rows))
+    return one.with_evidence(found, Evaluation())
 
 
 def gathered(step: Evidence) -> Individual:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from breeding import GOOD_WORDS, SEEDS, Driven, brief, drive, failed, gathered, individual
+from breeding import GOOD_WORDS, SEEDS, Driven, brief, drive, extended, failed, gathered, individual
 
 from evo.errors import ConfigError
 from evo.model import by_fitness
@@ -126,6 +126,36 @@ def test_a_recorded_run_is_replayed_to_the_same_state(method: Any) -> None:
         if kind == "asked":
             step, state = method.ask(state, number, child_rng(1, "ask", number))
             assert number not in known or not known[number].ok or step.edges == known[number].parents
+        else:
+            state = method.tell(state, driven.told_of(number))
+    assert state == driven.state
+
+
+@pytest.mark.parametrize("births", [6, 30, 61])
+@pytest.mark.parametrize("score", [0.0, 1.0])
+def test_evidence_it_did_not_ask_for_is_believed(method: Any, births: int, score: float) -> None:
+    driven = drive(method, brief(), births)
+    assert method.living(driven.state)
+    for member in method.living(driven.state):
+        told = extended(member, score, rows=40)
+        state = method.tell(driven.state, told)
+        known = {one.number: one.evaluation for one in method.living(state)}
+        assert known.get(member.number) == told.evaluation or (score == 0.0 and member.number not in known)
+        assert method.tell(state, told) == state
+        assert method.tell(state, member) == state, "what is known is not forgotten"
+
+
+@pytest.mark.parametrize("shuffle", [None, 4])
+def test_evidence_it_did_not_ask_for_loses_no_birth(method: Any, shuffle: int | None) -> None:
+    driven = drive(method, brief(), BIRTHS, shuffle=shuffle, intensify=True)
+    assert len(driven.individuals) >= BIRTHS or method.finished(driven.state)
+    asked = {number for kind, number in driven.steps if kind == "asked"}
+    assert asked == {number for number in told(driven) if number >= 0} | set(driven.pending)
+    assert sum(number < 0 for number in told(driven)) > 20
+    state = method.start(brief())
+    for kind, number in driven.steps:
+        if kind == "asked":
+            _, state = method.ask(state, number, child_rng(1, "ask", number))
         else:
             state = method.tell(state, driven.told_of(number))
     assert state == driven.state

@@ -1,7 +1,8 @@
 """Student's t-test of paired scores, one-sided, without scipy.
 
 The distribution's tail is a finite sum for whole degrees of freedom (Abramowitz and Stegun 1964, 26.7.3 and 26.7.4).
-Used in a race it is looked at many times and corrected for none: see `operators.race`.
+Looked at again and again, as races of prompts do, and corrected for nothing, its p-value is a setting of how hard the
+race is, not an error rate.
 """
 
 from __future__ import annotations

@@ -1,0 +1,166 @@
+"""What questions to a long run's lineage cost: a made-up log in parts as a run seals them, then one question a process.
+
+    python benchmarks/lineage.py --births 10000 100000 1000000
+
+Prints for each size and question CPU seconds, and the peak memory of a process that imports, opens the run and asks it
+that one question. Every file has been read once before. Eight islands, tournament parents among the last 50 of an
+island, 45 % mutation, 45 % crossover, 10 % of four parents, a migrant every 500 births; no evaluations. A child has
+most of its base's words. ``--compact`` asks once more when the parts have been compacted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+import evo
+from evo.folder import RunFolder
+from evo.model import MIGRATION, Prompt, individual_number
+from evo.parts import write_part
+from evo.schema import TABLES, prompt_row
+from evo.settings import RunSettings
+
+ISLANDS, LIVING, EVERY, PART = 8, 50, 500, 5000
+"""Islands; how far back parents are drawn; births between migrants; births in a part."""
+WORDS = 45
+QUESTIONS: dict[str, Callable[[evo.Run, int, int], object]] = {
+    "open": lambda run, best, other: run.status,
+    "ancestors": lambda run, best, other: len(run.lineage(best).ancestors),
+    "descendants": lambda run, best, other: len(run.lineage(ISLANDS).descendants),
+    "line": lambda run, best, other: len(run.lineage(best).line()),
+    "common_ancestor": lambda run, best, other: run.lineage(best).common_ancestor(other),
+    "simplified": lambda run, best, other: len(run.lineage(best).simplified()),
+    "simplified, tree": lambda run, best, other: len(run.lineage(best).simplified(tree=True)),
+    "origin": lambda run, best, other: sum(len(part.spans) for part in run.lineage(best).origin()),
+    "best so far": lambda run, best, other: run.lineage().number,
+}
+
+
+def main() -> None:
+    """Write, ask and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--births", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
+    parser.add_argument("--compact", action="store_true")
+    parser.add_argument("--ask", nargs=4, metavar=("RUN", "QUESTION", "BEST", "OTHER"), help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.ask:
+        return _answer(*options.ask)
+    for births in options.births:
+        with tempfile.TemporaryDirectory() as storage:
+            settings = RunSettings.model_validate({"task": {"data": "x"}, "storage": storage})
+            path = RunFolder.create(settings, base=Path(), title="made up", fingerprint="none").path
+            numbers = write_run(path, births, np.random.default_rng(0))
+            _report(f"{births:,} births in parts of {PART:,}", path, numbers)
+            if options.compact:
+                cpu = time.process_time()
+                done = evo.open_run(path).compact()
+                print(f"compact: {done.before} files -> {done.after}, {time.process_time() - cpu:.1f} s CPU")
+                _report(f"{births:,} births, compacted", path, numbers)
+    return None
+
+
+def _report(title: str, path: Path, numbers: tuple[int, int]) -> None:
+    print(f"\n{title}\n{'question':<18}{'answer':>16}{'CPU s':>8}{'peak MB':>9}", flush=True)
+    for question in QUESTIONS:
+        words = [sys.executable, __file__, "--ask", str(path), question, *map(str, numbers)]
+        subprocess.run(words, check=True, capture_output=True)
+        found = json.loads(subprocess.run(words, check=True, capture_output=True).stdout)
+        print(f"{question:<18}{found['answer']!s:>16}{found['cpu']:>8.2f}{found['peak']:>9.0f}", flush=True)
+
+
+def _answer(path: str, question: str, best: str, other: str) -> None:
+    ask, open_run, cpu = QUESTIONS[question], evo.open_run, time.process_time()
+    answer = ask(open_run(path), int(best), int(other))
+    print(json.dumps({"answer": answer, "cpu": time.process_time() - cpu, "peak": _peak_mb()}))
+
+
+def _peak_mb() -> float:
+    # Not `getrusage`: its figure begins with what the process that started this one had.
+    return int(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1]) / 1024
+
+
+def write_run(path: Path, births: int, rng: np.random.Generator) -> tuple[int, int]:
+    """Write a run of so many births; return the last born, and one of another island."""
+    fitness, texts, last = np.zeros(births), np.empty((births, WORDS), np.int16), 0
+    for start in range(0, births, PART):
+        rows: dict[str, list[dict[str, Any]]] = {"individuals": [], "edges": [], "prompts": []}
+        for place in range(start, min(births, start + PART)):
+            parents = _parents(place, fitness, rng)
+            _breed(place, parents, fitness, texts, rng)
+            last = _log(rows, place, parents, fitness[place], texts[place])
+        for name, some in rows.items():
+            write_part(path / name / f"part-{start // PART:06d}.parquet", _table(name, some))
+    return last, individual_number(3, births // ISLANDS - 1)
+
+
+def _parents(place: int, fitness: np.ndarray, rng: np.random.Generator) -> list[tuple[int, str]]:
+    """Return places and roles: the fitter of two among the last of the island, for each."""
+    if place < 4 * ISLANDS:
+        return []
+    if place // ISLANDS % EVERY == 0:
+        return [(place - 1, "migrant_of")]
+    living = min(LIVING, place // ISLANDS)
+    roles = (("base",), ("base", "mate"), ("base", "donor1", "donor2", "best"))[rng.choice(3, p=[0.45, 0.45, 0.1])]
+    pairs = place - ISLANDS * rng.integers(1, living + 1, (len(roles), 2))
+    return [(int(max(pair, key=fitness.__getitem__)), role) for pair, role in zip(pairs, roles, strict=True)]
+
+
+def _breed(
+    place: int, parents: list[tuple[int, str]], fitness: np.ndarray, texts: np.ndarray, rng: np.random.Generator
+) -> None:
+    if not parents:
+        fitness[place], texts[place] = 0.5, rng.integers(0, 3000, WORDS)
+        return
+    fitness[place], texts[place] = fitness[parents[0][0]] + rng.normal(0, 0.001), texts[parents[0][0]]
+    if len(parents) > 1:
+        cut = int(rng.integers(WORDS))
+        texts[place, cut:] = texts[parents[1][0], cut:]
+    if parents[0][1] != "migrant_of":
+        texts[place, rng.integers(WORDS)] = rng.integers(0, 3000)
+
+
+def _log(
+    rows: dict[str, list[dict[str, Any]]], place: int, parents: list[tuple[int, str]], fitness: float, text: np.ndarray
+) -> int:
+    number = _number(place)
+    prompt = Prompt.of(" ".join(f"word{word}" for word in text))
+    operator = "seed" if not parents else MIGRATION if parents[0][1] == "migrant_of" else f"op-{len(parents)}"
+    about = {"island": place % ISLANDS, "sequence": place // ISLANDS, "generation": place // ISLANDS, "status": "ok"}
+    about |= {
+        "fitness": round(float(np.clip(fitness, 0, 1)), 2),
+        "n_scored": 50,
+        "n_missing": 0,
+        "n_unparsed": 0,
+        "note": "",
+        "born_at": place,
+    }
+    rows["individuals"].append({"id": number, **about, "operator": operator, "prompt": prompt.hash})
+    rows["prompts"].append(prompt_row(prompt))
+    rows["edges"] += (
+        {"child": number, "parent": _number(parent), "role": role, "place": at}
+        for at, (parent, role) in enumerate(parents)
+    )
+    return number
+
+
+def _number(place: int) -> int:
+    return individual_number(place % ISLANDS, place // ISLANDS)
+
+
+def _table(name: str, rows: list[dict[str, Any]]) -> pa.Table:
+    return pa.Table.from_pylist(rows, schema=TABLES[name])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,65 @@
+"""Refusal of near-duplicates before a row is spent on them: whoever repeats what is known is asked again.
+
+Two texts are near-duplicates when they share nine tenths of their character 5-grams, case and white space aside: the
+measure that MinHash estimates (Broder 1997), taken exactly, as prompts are short and few.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+import numpy as np
+
+from evo.errors import OperatorError
+from evo.model import Individual, Prompt
+from evo.ports import Llm, Operator
+from operators.parsing import normalised
+
+GRAM = 5
+SAME = 0.9
+REMEMBERED = 256
+"""Most prompts a newborn is compared with, the latest: about 5 ms at 400 characters each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Novel:
+    """Return what another operator writes, unless it nearly repeats one of ``known``. Calls the model as that does."""
+
+    operator: Operator
+    known: tuple[str, ...] = field(repr=False)
+    """Prompts as `text_of` gives them."""
+
+    @property
+    def name(self) -> str:
+        """The other operator's."""
+        return self.operator.name
+
+    async def __call__(self, parents: Sequence[Individual], llm: Llm, rng: np.random.Generator) -> Prompt:
+        """Return the child. Raises OperatorError as the operator does, and for a near-duplicate."""
+        child = await self.operator(parents, llm, rng)
+        text = text_of(child)
+        if any(resemblance(text, other) >= SAME for other in self.known):
+            raise OperatorError(f"expected a new prompt, got nearly one that was tried: {text[:80]!r}; try again")
+        return child
+
+
+def text_of(prompt: Prompt) -> str:
+    """Return all that a model is shown of a prompt, normalised."""
+    return "\n".join(f"{name}: {normalised(text)}" for name, text in prompt.shown)
+
+
+def resemblance(first: str, second: str) -> float:
+    """Return the Jaccard index of two texts' 5-grams, in [0, 1]; texts that short are the same or not."""
+    if first == second:
+        return 1.0
+    ours, theirs = _grams(first), _grams(second)
+    if min(len(ours), len(theirs)) < SAME * max(len(ours), len(theirs)):
+        return 0.0  # cannot reach it: spares most of the work
+    return len(ours & theirs) / max(1, len(ours | theirs))
+
+
+@lru_cache(maxsize=4 * REMEMBERED)
+def _grams(text: str) -> frozenset[str]:
+    return frozenset(text[place : place + GRAM] for place in range(len(text) - GRAM + 1))

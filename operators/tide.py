@@ -1,0 +1,252 @@
+"""TIDE, thrifty island differential-credit evolution: many children on little evidence, operators by what they gain.
+
+Ours. A small elitist population, asynchronous: no birth waits for another. A child is admitted on few rows, and rows
+that are saved go to members whose rank matters (racing policy ``lazy``). A model that reflects on failures is the main
+operator; which operator breeds next is a prior belief corrected by paired gains (`operators.credit`), so that with a
+model that cannot write, edits without one take over. Near-duplicates are refused before a row is spent on them
+(`operators.novelty`). Length costs a little in the ranking, never in the accuracy that is reported. When the best has
+not changed for long, everybody else makes room for prompts written anew from the task's description.
+Parts were chosen in a simulation, whose orderings we trust and whose sizes we do not; it had no restarts.
+Calls: S x n for S seeds, then for a birth n task calls and, for the operators a model writes, one operator call; n is
+20 with ``lazy``, less for those dropped early, and half as many again on average for the evidence on members.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from evo.errors import ConfigError
+from evo.model import FAILED, Brief, Individual, Prompt
+from evo.ports import Proposal
+from operators.arguments import at_least, between, one_of
+from operators.credit import Credit, drawn_operator, paired_gain
+from operators.induction import Induce
+from operators.initialisation import require_living
+from operators.members import renewed
+from operators.novelty import REMEMBERED, Novel, text_of
+from operators.recipes import Stock, recipe_for
+from operators.seeds import Seed
+from operators.steady_state import Birth, origins_of
+
+NAME = "tide"
+WEIGHTS = (
+    ("reflect", 0.6),
+    ("crossover-mutation", 0.14),
+    ("paraphrase", 0.04),
+    ("differential", 0.02),
+    ("induce", 0.02),
+    ("edit", 0.08),
+    ("reframe", 0.05),
+    ("phrase-crossover", 0.05),
+)
+RENEWAL = "renewal"
+"""What a birth after a restart is credited to: nobody."""
+IN_FLIGHT: Mapping[str, int] = {"calls": 4, "time": 16}
+
+
+@dataclass(frozen=True, slots=True)
+class Shore:
+    """State of `Tide`."""
+
+    brief: Brief
+    seeds: tuple[Prompt, ...]
+    """Seeds not asked for yet."""
+    credits: tuple[Credit, ...]
+    living: tuple[Individual, ...] = ()
+    """Best first."""
+    pending: tuple[Birth, ...] = ()
+    origins: tuple[tuple[int, Individual], ...] = ()
+    """What members that are edits were edited from: their phrases can be put back."""
+    known: tuple[str, ...] = ()
+    """The latest prompts that were born, normalised."""
+    idle: int = 0
+    """Births since the best last changed."""
+    renewals: int = 0
+    """Births still to be written anew after a restart."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tide:
+    """Thrifty asynchronous evolution with operators chosen by paired gain.
+
+    Args:
+        population: Most members.
+        tournament: How many compete to become a parent, drawn with replacement.
+        operators: Prior weight of each operator; names as in ``steady-state``.
+        credits: What earlier runs taught of operators: by name [births with a gain, mean gain]. None: nothing.
+        optimize_for: ``calls`` has 4 births under way at once; ``time`` 16, which breed from staler parents.
+        length_penalty: Taken off the mean score in ranking for every 400 characters, about 100 tokens.
+        patience: Births without a new best after which all but the best make room; None: never.
+        renewals: Prompts written anew then.
+        temperature: Of the operator model.
+        max_tokens: Most tokens of one reply of the operator model.
+    """
+
+    when: ClassVar[str] = "calls are dear: it spends the fewest on prompts that will not live."
+    cost: ClassVar[str] = "a birth: at most 1 operator call and about 30 task calls"
+    racing: ClassVar[str] = "lazy"
+
+    population: int = 8
+    tournament: int = 2
+    operators: Mapping[str, float] | tuple[tuple[str, float], ...] = WEIGHTS
+    credits: Mapping[str, Sequence[float]] | None = None
+    optimize_for: Literal["calls", "time"] = "calls"
+    length_penalty: float = 0.03
+    patience: int | None = 60
+    renewals: int = 3
+    temperature: float = 0.7
+    max_tokens: int = 1000
+
+    def __post_init__(self) -> None:
+        for name in ("population", "tournament", "max_tokens", "renewals"):
+            at_least(NAME, name, getattr(self, name), 1)
+        if self.patience is not None:
+            at_least(NAME, "patience", self.patience, 1)
+        between(NAME, "temperature", self.temperature, 0, 2)
+        between(NAME, "length_penalty", self.length_penalty, 0, 1)
+        one_of(NAME, "optimize_for", self.optimize_for, Literal["calls", "time"])
+        for name, weight in self.weights.items():
+            recipe_for(name)
+            between(NAME, f"the weight of {name}", weight, 0, 1e6)
+        if not any(self.weights.values()):
+            raise ConfigError(f"{NAME} expects an operator with a weight above 0, got {self.weights}; raise one")
+        for name, known in (self.credits or {}).items():
+            _check_credit(name, known, self.weights)
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """Prior weight by operator name."""
+        return dict(self.operators)
+
+    @property
+    def in_flight(self) -> int:
+        """Most births under way at once."""
+        return IN_FLIGHT[self.optimize_for]
+
+    def start(self, brief: Brief) -> Shore:
+        """Return the first state. Raises ConfigError when there is no seed prompt."""
+        seeds = tuple(dict.fromkeys(brief.seeds))
+        if not seeds:
+            raise ConfigError(f"{NAME} expects at least 1 seed prompt, got none; add some to 'prompts'")
+        return Shore(brief, seeds, tuple(self._first_credit(name) for name in self.weights))
+
+    def ask(self, state: Shore, number: int, rng: np.random.Generator) -> tuple[Proposal | None, Shore]:
+        """Return the next birth, or None while no seed that was told lives and some are not told.
+
+        Raises:
+            ConfigError: All seeds are told and none lives.
+        """
+        if state.seeds:
+            seed, *rest = state.seeds
+            return Proposal(Seed(seed)), replace(
+                state, seeds=tuple(rest), pending=(*state.pending, Birth(number, Seed.name))
+            )
+        if not state.living and state.pending:
+            return None, state
+        require_living(state.living, 1)
+        name, proposal = self._bred(state, rng)
+        base = proposal.parents[proposal.roles.index("base")]
+        novel = replace(proposal, operator=Novel(proposal.operator, state.known))
+        left = state.renewals - (name == RENEWAL)
+        return novel, replace(state, pending=(*state.pending, Birth(number, name, base)), renewals=left)
+
+    def tell(self, state: Shore, individual: Individual) -> Shore:
+        """Return the state that knows this individual, or what was found about one that lives."""
+        if any(member.number == individual.number for member in state.living):
+            return self._ranked(state, renewed(state.living, individual))
+        birth = next((birth for birth in state.pending if birth.number == individual.number), None)
+        fresh = individual.status != FAILED and text_of(individual.prompt) not in state.known
+        after = self._ranked(state, (*state.living, *([individual] if individual.ok else [])))
+        after = replace(
+            after,
+            pending=tuple(other for other in state.pending if other.number != individual.number),
+            origins=origins_of(state.origins, birth, after.living),
+            credits=tuple(_credited(credit, birth, individual, state.living, fresh=fresh) for credit in state.credits),
+            known=(*state.known, text_of(individual.prompt))[-REMEMBERED:] if fresh else state.known,
+            idle=after.idle + (birth is not None),
+        )
+        return self._restarted(after)
+
+    def living(self, state: Shore) -> Sequence[Individual]:
+        """Return the members, best first."""
+        return state.living
+
+    def finished(self, state: Shore) -> bool:
+        """Never: the budget ends the search."""
+        del state
+        return False
+
+    def value(self, individual: Individual) -> float:
+        """Return what members are ranked by: the mean score less the penalty for length."""
+        return individual.fitness - self.length_penalty * individual.prompt.length / 400
+
+    def _ranked(self, state: Shore, members: Sequence[Individual]) -> Shore:
+        """Return the state with the best of these as its living; of several that show a model the same, the best."""
+        kept: dict[object, Individual] = {}
+        for one in sorted(members, key=lambda one: (-self.value(one), one.number)):
+            kept.setdefault(one.prompt.shown, one)
+        living = tuple(kept.values())[: self.population]
+        same = [one.number for one in living[:1]] == [one.number for one in state.living[:1]]
+        return replace(state, living=living, idle=state.idle if same else 0)
+
+    def _restarted(self, state: Shore) -> Shore:
+        if self.patience is None or state.idle < self.patience or len(state.living) < 2:
+            return state
+        return replace(state, living=state.living[:1], idle=0, renewals=self.renewals)
+
+    def _bred(self, state: Shore, rng: np.random.Generator) -> tuple[str, Proposal]:
+        if state.renewals:
+            return RENEWAL, self._renewal(state)
+        weights = {name: weight for name, weight in self.weights.items() if recipe_for(name)[1] <= len(state.living)}
+        if not any(weights.values()):
+            weights = {"edit": 1.0}
+        known = {credit.operator: credit for credit in state.credits}
+        name = drawn_operator([known.get(name, Credit(name)) for name in weights], weights, rng)
+        return name, recipe_for(name)[0](self._stock(state), rng)
+
+    def _renewal(self, state: Shore) -> Proposal:
+        brief = state.brief
+        writer = Induce("zero-order", description=brief.description, labels=brief.labels, max_tokens=self.max_tokens)
+        if not brief.description:
+            writer = replace(writer, mode="forward", demos=brief.practice[:5])
+        return Proposal(writer, state.living[:1], ("base",))
+
+    def _stock(self, state: Shore) -> Stock:
+        brief = state.brief
+        return Stock(
+            state.living,
+            dict(state.origins),
+            brief.labels,
+            self.tournament,
+            self.temperature,
+            self.max_tokens,
+            brief.dev,
+            brief.practice,
+            self.value,
+        )
+
+    def _first_credit(self, name: str) -> Credit:
+        births, gain = (self.credits or {}).get(name, (0.0, 0.0))
+        return Credit(name, births, births * gain)
+
+
+def _credited(
+    credit: Credit, birth: Birth | None, child: Individual, living: Sequence[Individual], *, fresh: bool
+) -> Credit:
+    if birth is None or birth.base is None or birth.operator != credit.operator:
+        return credit
+    base = next((one for one in living if one.number == birth.base.number), birth.base)
+    return credit.after(paired_gain(child, base) if fresh else None, fresh=fresh)
+
+
+def _check_credit(name: str, known: Sequence[float], weights: Mapping[str, float]) -> None:
+    if name not in weights:
+        raise ConfigError(f"{NAME} expects credits of its operators, got {name!r}; leave it out")
+    if isinstance(known, (str, float, int)) or len(known) != 2:
+        raise ConfigError(f"{NAME} expects credits as [births, mean gain], got {known!r} for {name}; give both")
+    between(NAME, f"births in the credit of {name}", known[0], 0, 1e6)
+    between(NAME, f"the mean gain in the credit of {name}", known[1], -1, 1)
