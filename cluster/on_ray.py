@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import socket
 from collections import Counter
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Iterator, Sequence
 from typing import Any
 
 from cluster.archipelago import sail
@@ -205,25 +206,44 @@ def _connect(order: Commission, address: str | None) -> bool:
 
     if ray.is_initialized():
         return False
-    options: dict[str, Any] = {} if address else {"include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES}
+    path = _python_path(order)
+    options: dict[str, Any] = {"runtime_env": {"env_vars": {"PYTHONPATH": path}}}
     if not address:
-        options["num_cpus"] = os.cpu_count()
+        options = {
+            "include_dashboard": False,
+            "object_store_memory": OBJECT_STORE_BYTES,
+            "num_cpus": os.cpu_count(),
+        }
     # In a thread other than the main one Ray warns that it leaves SIGTERM alone, which is what we want.
     logging.getLogger("ray").setLevel(logging.ERROR)
     try:
-        ray.init(
-            address=address or "local",
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            configure_logging=False,
-            runtime_env={"env_vars": {"PYTHONPATH": _python_path(order)}},
-            **options,
-        )
+        with contextlib.nullcontext() if address else _lent_path(path):
+            ray.init(
+                address=address or "local",
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                configure_logging=False,
+                **options,
+            )
     except (ConnectionError, ValueError) as error:
         raise ConfigError(
             f"no Ray cluster answers at {address!r}; start one with `ray start --head`: {error}"
         ) from error
     return True
+
+
+@contextlib.contextmanager
+def _lent_path(path: str) -> Iterator[None]:
+    """Let processes that are started now inherit a PYTHONPATH: by a runtime environment it takes Ray 2 s more."""
+    kept = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = path
+    try:
+        yield
+    finally:
+        if kept is None:
+            del os.environ["PYTHONPATH"]
+        else:
+            os.environ["PYTHONPATH"] = kept
 
 
 def _try_to_reach(address: str) -> None:
