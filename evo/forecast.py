@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from evo.budget import KEPT_SHARE
-from evo.commission import Commission, commission
+from evo.commission import Commission, commission, test_calls
 from evo.engine import checked
 from evo.model import Budget
 from evo.rates import Rates, guessed, measured
-from evo.rehearsal import Books, Rehearsal, new_books
+from evo.rehearsal import Books, Rehearsal
 from evo.settings import RunSettings
 
 T = TypeVar("T")
@@ -101,7 +101,7 @@ def _rehearsed(
     order: Commission, budget: Budget, rates: Sequence[Rates], *, first_only: bool = False
 ) -> tuple[Books, list[Rehearsal]]:
     """Return the books of a rehearsal of all islands under one budget, and the islands."""
-    books = new_books(order.task, budget)
+    books = Books(budget, *test_calls(order.task))
     worlds = []
     for island in range(len(order.settings.archipelago)):
         places = order.models_of(island)

@@ -82,7 +82,7 @@ class Life(Generic[S]):
     raised: set[int] = field(default_factory=set)
     """Steps under way that racing has asked for."""
     grown: dict[int, Individual] = field(default_factory=dict)
-    """All that is known of those on whom racing has gathered evidence: methods may hold older copies."""
+    """What is known of those on whom racing has gathered evidence, while they live or take part in a step under way."""
     best: Individual | None = None
     most: int = 0
     """Most dev examples any individual was scored on."""
@@ -214,7 +214,16 @@ def tell(ground: Ground[S], life: Life[S], number: int, individual: Individual) 
         if number in life.raised or individual.number in life.grown:
             life.raised.discard(number)
             life.grown[individual.number] = individual
+    if life.grown:
+        life.grown = _still_needed(ground, life)
     _follow(life, individual, ground.method.living(life.state))
+
+
+def _still_needed(ground: Ground[S], life: Life[S]) -> dict[int, Individual]:
+    needed = {member.number for member in ground.method.living(life.state)}
+    for step in life.pending.values():
+        needed.update(one.number for one in (step.parents if isinstance(step, Proposal) else (step.individual,)))
+    return {number: one for number, one in life.grown.items() if number in needed}
 
 
 def _share(life: Life[S], individual: Individual) -> None:

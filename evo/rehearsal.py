@@ -18,13 +18,13 @@ from typing import Any
 import numpy as np
 
 from evo.budget import BARREN, KEPT_SHARE, Usage
-from evo.commission import Models, test_calls
+from evo.commission import Models
 from evo.errors import BudgetExhausted
 from evo.life import Ground, begin
 from evo.loop import live
 from evo.model import Budget, Completion, Evaluation, Individual, Outcome, Prompt, Request
 from evo.plugins import build_model
-from evo.ports import Llm, Price, Task
+from evo.ports import Llm, Price
 from evo.randomness import child_rng
 from evo.rates import STAND_IN, Rates
 from evo.status import IslandStatus
@@ -230,11 +230,6 @@ class _Pen:
 
     async def aclose(self) -> None:
         """Nothing to close."""
-
-
-def new_books(task: Task, budget: Budget) -> Books:
-    """Return the books of a run that has spent nothing."""
-    return Books(budget, *test_calls(task))
 
 
 def _made_up(prompt: Prompt, examples: Sequence[int]) -> Evaluation:

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 
-from evo.errors import ConfigError
 from evo.model import Individual
-from evo.ports import Evidence
-from evo.rivals import Rivals, Tally, mean_on, untried
-from fitness.racing_arguments import at_least
+from evo.rivals import Rivals, mean_on, untried
+from fitness.racing_parts import at_least, nothing_more, rising, staged
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +33,7 @@ class Halving:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "rungs", tuple(self.rungs))
-        if not self.rungs or self.rungs[0] < 1 or any(a >= b for a, b in pairwise(self.rungs)):
-            raise ConfigError(f"racing halving: expected rungs that grow, such as [10, 30, 90], got {list(self.rungs)}")
+        rising("halving", "rungs", self.rungs, [10, 30, 90])
         at_least("halving", "eta", self.eta, 2)
 
     def next(
@@ -48,24 +44,11 @@ class Halving:
         rng: np.random.Generator,  # noqa: ARG002 - part of the protocol: nothing is drawn here
     ) -> tuple[int, ...] | None:
         """Return what is left of the rung, or the next rung; None for a newborn that does not go on."""
-        passed: Sequence[int] = ()
-        for rung in self.rungs:
-            new = untried(newborn, order[:rung])
-            if new:
-                judged = passed and newborn.parents
-                return None if judged and not self._goes_on(newborn, rivals, passed) else new
-            passed = order[:rung]
-        return ()
+        passed, new = staged(newborn, order, self.rungs)
+        judged = new and passed and newborn.parents
+        return None if judged and not self._goes_on(newborn, rivals, passed) else new
 
-    def more(
-        self,
-        living: Sequence[Individual],  # noqa: ARG002 - part of the protocol: nobody is given more
-        tally: Tally,  # noqa: ARG002
-        order: Sequence[int],  # noqa: ARG002
-        rng: np.random.Generator,  # noqa: ARG002
-    ) -> Evidence | None:
-        """Return None."""
-        return None
+    more = nothing_more
 
     def size(self, dev: int) -> int:
         """Return the smaller of the last rung and ``dev``."""

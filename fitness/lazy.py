@@ -23,7 +23,7 @@ import numpy as np
 from evo.model import Individual, by_fitness
 from evo.ports import Evidence
 from evo.rivals import Rivals, Tally, paired, untried
-from fitness.racing_arguments import at_least, between
+from fitness.racing_parts import at_least, between
 
 NORMAL = NormalDist()
 NOISE_SD = 0.4

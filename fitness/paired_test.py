@@ -8,10 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from evo.model import Individual
-from evo.ports import Evidence
-from evo.rivals import Rivals, Tally, paired, untried
+from evo.rivals import Rivals, paired, untried
 from evo.t_test import p_above
-from fitness.racing_arguments import at_least, between
+from fitness.racing_parts import at_least, between, nothing_more
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +53,7 @@ class PairedTest:
             return None
         return untried(newborn, order[: self.most])[: self.block]
 
-    def more(
-        self,
-        living: Sequence[Individual],  # noqa: ARG002 - part of the protocol: nobody is given more
-        tally: Tally,  # noqa: ARG002
-        order: Sequence[int],  # noqa: ARG002
-        rng: np.random.Generator,  # noqa: ARG002
-    ) -> Evidence | None:
-        """Return None."""
-        return None
+    more = nothing_more
 
     def size(self, dev: int) -> int:
         """Return the smaller of ``most`` and ``dev``."""

@@ -9,15 +9,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 
-from evo.errors import ConfigError
 from evo.model import Individual
-from evo.ports import Evidence
-from evo.rivals import Rivals, Tally, mean_on, untried
-from fitness.racing_arguments import at_least
+from evo.rivals import Rivals, mean_on, untried
+from fitness.racing_parts import at_least, nothing_more, rising, staged
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +31,7 @@ class Full:
         """Return the examples that were not tried yet, failed ones not again."""
         return untried(newborn, order)
 
-    def more(
-        self,
-        living: Sequence[Individual],  # noqa: ARG002 - part of the protocol: nobody is given more
-        tally: Tally,  # noqa: ARG002
-        order: Sequence[int],  # noqa: ARG002
-        rng: np.random.Generator,  # noqa: ARG002
-    ) -> Evidence | None:
-        """Return None."""
-        return None
+    more = nothing_more
 
     def size(self, dev: int) -> int:
         """Return ``dev``."""
@@ -68,15 +57,7 @@ class Subset:
         """Return those of the first ``n`` examples that were not tried yet, failed ones not again."""
         return untried(newborn, order[: self.n])
 
-    def more(
-        self,
-        living: Sequence[Individual],  # noqa: ARG002 - part of the protocol: nobody is given more
-        tally: Tally,  # noqa: ARG002
-        order: Sequence[int],  # noqa: ARG002
-        rng: np.random.Generator,  # noqa: ARG002
-    ) -> Evidence | None:
-        """Return None."""
-        return None
+    more = nothing_more
 
     def size(self, dev: int) -> int:
         """Return the smaller of ``n`` and ``dev``."""
@@ -98,8 +79,7 @@ class Gate:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "stages", tuple(self.stages))
-        if not self.stages or self.stages[0] < 1 or any(a >= b for a, b in pairwise(self.stages)):
-            raise ConfigError(f"racing gate: expected stages that grow, such as [24, 100], got {list(self.stages)}")
+        rising("gate", "stages", self.stages, [24, 100])
 
     def next(
         self,
@@ -109,23 +89,10 @@ class Gate:
         rng: np.random.Generator,  # noqa: ARG002 - part of the protocol: nothing is drawn here
     ) -> tuple[int, ...] | None:
         """Return what is left of the stage, or the next stage; None for a newborn that is behind."""
-        passed: Sequence[int] = ()
-        for stage in self.stages:
-            new = untried(newborn, order[:stage])
-            if new:
-                return None if passed and _is_behind(newborn, rivals.living, passed) else new
-            passed = order[:stage]
-        return ()
+        passed, new = staged(newborn, order, self.stages)
+        return None if new and passed and _is_behind(newborn, rivals.living, passed) else new
 
-    def more(
-        self,
-        living: Sequence[Individual],  # noqa: ARG002 - part of the protocol: nobody is given more
-        tally: Tally,  # noqa: ARG002
-        order: Sequence[int],  # noqa: ARG002
-        rng: np.random.Generator,  # noqa: ARG002
-    ) -> Evidence | None:
-        """Return None."""
-        return None
+    more = nothing_more
 
     def size(self, dev: int) -> int:
         """Return the smaller of the last stage and ``dev``."""
@@ -178,15 +145,7 @@ class ParentGate:
         gain = math.fsum(mine[row] - theirs[row] for row in shared)
         return not shared or gain > 0 or (self.ties and gain == 0)
 
-    def more(
-        self,
-        living: Sequence[Individual],  # noqa: ARG002 - part of the protocol: nobody is given more
-        tally: Tally,  # noqa: ARG002
-        order: Sequence[int],  # noqa: ARG002
-        rng: np.random.Generator,  # noqa: ARG002
-    ) -> Evidence | None:
-        """Return None."""
-        return None
+    more = nothing_more
 
     def size(self, dev: int) -> int:
         """Return the smaller of ``n`` and ``dev``."""

@@ -15,7 +15,7 @@ import numpy as np
 from evo.model import Individual
 from evo.ports import Evidence
 from evo.rivals import Rivals, Tally, untried
-from fitness.racing_arguments import at_least
+from fitness.racing_parts import at_least
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,8 @@ The posterior of its mean gain is normal, around what children usually gain, whi
 gain and the spread of operators are taken as known. Half of the draws are Thompson's, the highest of one draw from each
 posterior; the other half go by prior weight, without operators that are surely worse than the best. Either is kept with
 the share of the operator's births that gave a new prompt, else drawn again: a model that cannot write costs a few
-births. Old gains fade, as what is easy to gain at first is not later. Shares and sizes are from a simulation in which
-such a mixture and the prior alone were level, and both better than drawing operators alike or crediting only whether a
-child was accepted.
+births. Old gains fade, as what is easy to gain at first is not later. Shares and sizes are assumptions:
+nothing has been measured with real models yet.
 """
 
 from __future__ import annotations
@@ -20,6 +19,7 @@ from statistics import NormalDist
 import numpy as np
 
 from evo.model import Individual
+from evo.rivals import paired
 
 NOISE = 0.12
 """Standard deviation of a child's gain on some 20 rows scored 0 or 1."""
@@ -62,9 +62,8 @@ class Credit:
 
 def paired_gain(child: Individual, parent: Individual) -> float | None:
     """Return the mean of child minus parent over the dev rows both have a score for; None without any."""
-    ours, theirs = child.evaluation.scores, parent.evaluation.scores
-    shared = ours.keys() & theirs.keys()
-    return math.fsum(ours[row] - theirs[row] for row in shared) / len(shared) if shared else None
+    gains = paired(child, parent)
+    return math.fsum(gains) / len(gains) if gains else None
 
 
 def drawn_operator(credits: Sequence[Credit], weights: Mapping[str, float], rng: np.random.Generator) -> str:

@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 
 from evo.model import EXAMPLES, MIGRATION, Individual, demos_of
 from evo.ports import Evidence
+from evo.rivals import mean_on, untried
 from evo.t_test import p_above
 from operators.members import renewed
 
@@ -39,9 +40,8 @@ class Rule:
 
     def value(self, individual: Individual, rows: Sequence[int]) -> float:
         """Return an individual's mean score on these rows less its penalty; -inf where it has no score on any."""
-        scores = individual.evaluation.scores
-        found = [scores[row] for row in rows if row in scores]
-        return math.fsum(found) / len(found) - self.penalty(individual) if found else -math.inf
+        mean = mean_on(individual, rows)
+        return -math.inf if mean is None else mean - self.penalty(individual)
 
     def better(self, one: Individual, other: Individual, rows: Sequence[int]) -> bool:
         """Return whether ``one`` is significantly better than ``other`` on the rows both have a score for."""
@@ -86,7 +86,7 @@ class Race:
         """Return the next evidence to gather; None when all of this round is asked for."""
         for one, place in self._lacking:
             if (one.number, place) not in self.asked:
-                missing = _untried(one, self.blocks[place])
+                missing = untried(one, self.blocks[place])
                 return Evidence(one, missing), replace(self, asked=self.asked | {(one.number, place)})
         return None, self
 
@@ -107,11 +107,11 @@ class Race:
         """Return who must be scored on which block now."""
         if not self.over:
             block = self.blocks[self.rounds]
-            return tuple((one, self.rounds) for one in self.candidates if _untried(one, block))
+            return tuple((one, self.rounds) for one in self.candidates if untried(one, block))
         for leader in self.survivors[:1]:
-            untried = [place for place, block in enumerate(self.blocks) if _untried(leader, block)]
-            if len(self.blocks) - len(untried) < self.depth:
-                return ((leader, untried[0]),)
+            left = [place for place, block in enumerate(self.blocks) if untried(leader, block)]
+            if len(self.blocks) - len(left) < self.depth:
+                return ((leader, left[0]),)
         return ()
 
     def _after_round(self) -> Race:
@@ -121,7 +121,7 @@ class Race:
             one for one in runners if sum(self.rule.better(other, one, raced) for other in runners) < self.rule.keep
         ]
         natives = [one for one in self.candidates if one.operator != MIGRATION]
-        done = [self.rounds + 1, *(sum(not _untried(one, block) for block in self.blocks) for one in natives)]
+        done = [self.rounds + 1, *(sum(not untried(one, block) for block in self.blocks) for one in natives)]
         race = replace(self, candidates=tuple(kept), rounds=self.rounds + 1, depth=max(self.depth, *done))
         if not race.over:
             return race
@@ -147,9 +147,3 @@ def length_of(individual: Individual) -> int:
 
 def _rows(blocks: Sequence[Block]) -> Block:
     return tuple(row for block in blocks for row in block)
-
-
-def _untried(individual: Individual, block: Block) -> Block:
-    """Return the rows of a block an individual was not scored on; a failed call counts as tried."""
-    tried = {outcome.example for outcome in individual.evaluation.outcomes}
-    return tuple(row for row in block if row not in tried)

@@ -13,6 +13,7 @@ from evo.model import EXAMPLES, Example, Individual, by_fitness
 from evo.plugins import build, names, unknown
 from evo.ports import Operator, Proposal
 from evo.settings import NamedSettings
+from operators.arguments import between
 from operators.edits import OPERATIONS, Edit, PhraseCrossover, Reframe
 from operators.few_shot import FewShot
 from operators.induction import Induce
@@ -170,3 +171,12 @@ def recipe_for(name: str) -> tuple[Recipe, int]:
         raise ConfigError(unknown("operator", name, known))
     operator: Operator = build("evo.operators", NamedSettings(name=name))
     return lambda stock, rng: Proposal(operator, (stock.parent(rng),), ("base",)), 1
+
+
+def check_weights(owner: str, weights: Mapping[str, float]) -> None:
+    """Return nothing. Raises ConfigError for an unknown operator, a weight out of range, or none above 0."""
+    for name, weight in weights.items():
+        recipe_for(name)
+        between(owner, f"the weight of {name}", weight, 0, 1e6)
+    if not any(weights.values()):
+        raise ConfigError(f"{owner} expects an operator with a weight above 0, got {dict(weights)}; raise one")

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 import numpy as np
 
 from evo.model import Individual, by_fitness
+from evo.rivals import mean_on
 from operators.deap_selection import deap_roulette, deap_tournament, entrants
 
 Shown = tuple[tuple[str, str], ...]
@@ -75,10 +76,8 @@ def ranked_on(individuals: Iterable[Individual], rows: Collection[int]) -> tuple
     """
 
     def rank(individual: Individual) -> tuple[float, int, int]:
-        scores = individual.evaluation.scores
-        found = [scores[row] for row in rows if row in scores]
-        mean = math.fsum(found) / len(found) if found else -1.0
-        return (-mean, individual.prompt.length, individual.number)
+        mean = mean_on(individual, rows)
+        return (1.0 if mean is None else -mean, individual.prompt.length, individual.number)
 
     chosen: dict[Shown, Individual] = {}
     for individual in sorted(individuals, key=rank):

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 
 from evo.model import Individual
 from evo.ports import Evidence
+from evo.rivals import untried
 from operators.members import renewed
 from operators.seeds import Seed
 from operators.selection import Shown, ranked_on
@@ -50,7 +51,7 @@ class Sieve:
     @property
     def wanted(self) -> tuple[Evidence, ...]:
         """What is to be scored before candidates can be compared."""
-        lacking = ((one, _untried(one, self.shared)) for one in self.runners)
+        lacking = ((one, untried(one, self.shared)) for one in self.runners)
         return tuple(Evidence(one, rows) for one, rows in lacking if rows)
 
     @property
@@ -105,8 +106,3 @@ class Sieve:
             ranking.insert(count, ranking.pop(seed))
             count += 1
         return replace(self, depth=len(self.rows), runners=tuple(ranking[:count]), dropped=tuple(ranking[count:]))
-
-
-def _untried(one: Individual, rows: Iterable[int]) -> tuple[int, ...]:
-    tried = {outcome.example for outcome in one.evaluation.outcomes}
-    return tuple(row for row in rows if row not in tried)

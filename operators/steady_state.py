@@ -21,7 +21,7 @@ from evo.ports import Proposal
 from operators.arguments import at_least, between
 from operators.initialisation import require_living
 from operators.members import renewed
-from operators.recipes import Stock, recipe_for
+from operators.recipes import Stock, check_weights, recipe_for
 from operators.rewrites import MAX_TOKENS
 from operators.seeds import Seed
 from operators.selection import best
@@ -109,11 +109,7 @@ class SteadyState:
         for name in ("population", "tournament", "in_flight", "max_tokens"):
             at_least(NAME, name, getattr(self, name), 1)
         between(NAME, "temperature", self.temperature, 0, 2)
-        for name, weight in self.weights.items():
-            recipe_for(name)
-            between(NAME, f"the weight of {name}", weight, 0, 1e6)
-        if not any(self.weights.values()):
-            raise ConfigError(f"{NAME} expects an operator with a weight above 0, got {self.weights}; raise one")
+        check_weights(NAME, self.weights)
 
     @property
     def weights(self) -> dict[str, float]:

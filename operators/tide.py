@@ -6,7 +6,7 @@ operator; which operator breeds next is a prior belief corrected by paired gains
 model that cannot write, edits without one take over. Near-duplicates are refused before a row is spent on them
 (`operators.novelty`). Length costs a little in the ranking, never in the accuracy that is reported. When the best has
 not changed for long, everybody else makes room for prompts written anew from the task's description.
-Parts were chosen in a simulation, whose orderings we trust and whose sizes we do not; it had no restarts.
+No part of it has been measured with real models yet: defaults are assumptions.
 Calls: S x n for S seeds, then for a birth n task calls and, for the operators a model writes, one operator call; n is
 20 with ``lazy``, less for those dropped early, and half as many again on average for the evidence on members.
 """
@@ -28,7 +28,7 @@ from operators.induction import Induce
 from operators.initialisation import require_living
 from operators.members import renewed
 from operators.novelty import REMEMBERED, Novel, text_of
-from operators.recipes import Stock, recipe_for
+from operators.recipes import Stock, check_weights, recipe_for
 from operators.seeds import Seed
 from operators.steady_state import Birth, origins_of
 
@@ -49,7 +49,7 @@ IN_FLIGHT: Mapping[str, int] = {"calls": 4, "time": 16}
 
 
 @dataclass(frozen=True, slots=True)
-class Shore:
+class TideState:
     """State of `Tide`."""
 
     brief: Brief
@@ -109,11 +109,7 @@ class Tide:
         between(NAME, "temperature", self.temperature, 0, 2)
         between(NAME, "length_penalty", self.length_penalty, 0, 1)
         one_of(NAME, "optimize_for", self.optimize_for, Literal["calls", "time"])
-        for name, weight in self.weights.items():
-            recipe_for(name)
-            between(NAME, f"the weight of {name}", weight, 0, 1e6)
-        if not any(self.weights.values()):
-            raise ConfigError(f"{NAME} expects an operator with a weight above 0, got {self.weights}; raise one")
+        check_weights(NAME, self.weights)
         for name, known in (self.credits or {}).items():
             _check_credit(name, known, self.weights)
 
@@ -127,14 +123,14 @@ class Tide:
         """Most births under way at once."""
         return IN_FLIGHT[self.optimize_for]
 
-    def start(self, brief: Brief) -> Shore:
+    def start(self, brief: Brief) -> TideState:
         """Return the first state. Raises ConfigError when there is no seed prompt."""
         seeds = tuple(dict.fromkeys(brief.seeds))
         if not seeds:
             raise ConfigError(f"{NAME} expects at least 1 seed prompt, got none; add some to 'prompts'")
-        return Shore(brief, seeds, tuple(self._first_credit(name) for name in self.weights))
+        return TideState(brief, seeds, tuple(self._first_credit(name) for name in self.weights))
 
-    def ask(self, state: Shore, number: int, rng: np.random.Generator) -> tuple[Proposal | None, Shore]:
+    def ask(self, state: TideState, number: int, rng: np.random.Generator) -> tuple[Proposal | None, TideState]:
         """Return the next birth, or None while no seed that was told lives and some are not told.
 
         Raises:
@@ -154,7 +150,7 @@ class Tide:
         left = state.renewals - (name == RENEWAL)
         return novel, replace(state, pending=(*state.pending, Birth(number, name, base)), renewals=left)
 
-    def tell(self, state: Shore, individual: Individual) -> Shore:
+    def tell(self, state: TideState, individual: Individual) -> TideState:
         """Return the state that knows this individual, or what was found about one that lives."""
         if any(member.number == individual.number for member in state.living):
             return self._ranked(state, renewed(state.living, individual))
@@ -171,11 +167,11 @@ class Tide:
         )
         return self._restarted(after)
 
-    def living(self, state: Shore) -> Sequence[Individual]:
+    def living(self, state: TideState) -> Sequence[Individual]:
         """Return the members, best first."""
         return state.living
 
-    def finished(self, state: Shore) -> bool:
+    def finished(self, state: TideState) -> bool:
         """Never: the budget ends the search."""
         del state
         return False
@@ -184,7 +180,7 @@ class Tide:
         """Return what members are ranked by: the mean score less the penalty for length."""
         return individual.fitness - self.length_penalty * individual.prompt.length / 400
 
-    def _ranked(self, state: Shore, members: Sequence[Individual]) -> Shore:
+    def _ranked(self, state: TideState, members: Sequence[Individual]) -> TideState:
         """Return the state with the best of these as its living; of several that show a model the same, the best."""
         kept: dict[object, Individual] = {}
         for one in sorted(members, key=lambda one: (-self.value(one), one.number)):
@@ -193,12 +189,12 @@ class Tide:
         same = [one.number for one in living[:1]] == [one.number for one in state.living[:1]]
         return replace(state, living=living, idle=state.idle if same else 0)
 
-    def _restarted(self, state: Shore) -> Shore:
+    def _restarted(self, state: TideState) -> TideState:
         if self.patience is None or state.idle < self.patience or len(state.living) < 2:
             return state
         return replace(state, living=state.living[:1], idle=0, renewals=self.renewals)
 
-    def _bred(self, state: Shore, rng: np.random.Generator) -> tuple[str, Proposal]:
+    def _bred(self, state: TideState, rng: np.random.Generator) -> tuple[str, Proposal]:
         if state.renewals:
             return RENEWAL, self._renewal(state)
         weights = {name: weight for name, weight in self.weights.items() if recipe_for(name)[1] <= len(state.living)}
@@ -208,14 +204,14 @@ class Tide:
         name = drawn_operator([known.get(name, Credit(name)) for name in weights], weights, rng)
         return name, recipe_for(name)[0](self._stock(state), rng)
 
-    def _renewal(self, state: Shore) -> Proposal:
+    def _renewal(self, state: TideState) -> Proposal:
         brief = state.brief
         writer = Induce("zero-order", description=brief.description, labels=brief.labels, max_tokens=self.max_tokens)
         if not brief.description:
             writer = replace(writer, mode="forward", demos=brief.practice[:5])
         return Proposal(writer, state.living[:1], ("base",))
 
-    def _stock(self, state: Shore) -> Stock:
+    def _stock(self, state: TideState) -> Stock:
         brief = state.brief
         return Stock(
             state.living,

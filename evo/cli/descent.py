@@ -18,6 +18,7 @@ from evo.errors import ConfigError
 from evo.lineage import Lineage, Step, step_between
 from evo.model import OK, Individual, Prompt
 from evo.origins import PartOrigin
+from evo.rivals import paired
 from evo.run import Run
 from evo.words import ADDED, REMOVED, SAME, Change, diff
 
@@ -109,13 +110,11 @@ def _fitness(one: Individual) -> str:
 def _gain(step: Step | None) -> str:
     if step is None or not step.parent.ok or not step.child.ok:
         return ""
-    before, after = step.parent.evaluation.scores, step.child.evaluation.scores
-    shared = before.keys() & after.keys()
-    if not shared:
+    gains = paired(step.child, step.parent)
+    if not gains:
         return ""
-    won, lost = sum(after[e] > before[e] for e in shared), sum(after[e] < before[e] for e in shared)
-    mean = sum(after[e] - before[e] for e in shared) / len(shared)
-    return f" ({100 * mean:+.1f} points: {won} rows won, {lost} lost)"
+    won, lost = sum(gain > 0 for gain in gains), sum(gain < 0 for gain in gains)
+    return f" ({100 * sum(gains) / len(gains):+.1f} points: {won} rows won, {lost} lost)"
 
 
 def _why(step: Step) -> str:

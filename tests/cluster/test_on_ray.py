@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from types import SimpleNamespace
 
 import pytest
 
-from cluster.on_ray import _cores, _workers, place
+from cluster.on_ray import _cores, _lent_path, _workers, place
 
 
 def node(name: str, cpus: float | None, *, alive: bool = True) -> dict[str, object]:
@@ -57,3 +58,11 @@ def test_workers_that_compute_themselves_are_no_more_than_the_cores(model, worke
     monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(nodes=lambda: [node("a", 2.0)]))
     settings = SimpleNamespace(workers=5, concurrency=8)
     assert _workers(SimpleNamespace(settings=settings, models=[SimpleNamespace(name=model)])) == workers
+
+
+@pytest.mark.parametrize("own", [None, "/mine"])
+def test_the_path_that_rays_processes_inherit_is_ours_again_afterwards(own, monkeypatch):
+    monkeypatch.delenv("PYTHONPATH", raising=False) if own is None else monkeypatch.setenv("PYTHONPATH", own)
+    with _lent_path("/task"):
+        assert os.environ["PYTHONPATH"] == "/task"
+    assert os.environ.get("PYTHONPATH") == own

@@ -167,6 +167,16 @@ def test_a_dead_model_costs_one_call(tmp_path):
     assert Dead.asked == 2
 
 
+def test_an_embedding_model_is_asked_once_and_its_calls_are_counted(tmp_path):
+    method = {**PROMPTBREEDER, "operators": {"eda": 1.0}}
+    plain = estimated(tmp_path, method=method)
+    found = estimated(tmp_path, method={**method, "embeddings": True}, embedding_model=named(Priced))
+    assert Priced.asked == 1
+    assert found.calls > plain.calls
+    assert found.usd > 0 == plain.usd
+    assert found.islands[0].operator_calls_per_birth > plain.islands[0].operator_calls_per_birth
+
+
 def test_offline_asks_no_model_and_says_so(tmp_path):
     predicted = estimated(tmp_path, model=named(Dead), method=STEADY, budget={"births": 20}, offline=True)
     run = evo.evolve(TASK, **arguments(tmp_path, method=STEADY, budget={"births": 20}))

@@ -83,6 +83,7 @@ async def test_the_living_are_scored_on_what_racing_asks_for(tmp_path: Path, met
     logged = {one.number: one for one in read_individuals(tmp_path)}
     assert all(member == logged[member.number] for member in life.state.living)
     assert max(member.evaluation.count for member in life.state.living) > 2
+    assert {*life.grown} <= {member.number for member in life.state.living}, "who is gone is not remembered for ever"
     table = {row["id"]: row for row in individuals_now(tmp_path).to_pylist()}
     assert all(table[one.number]["n_scored"] == one.evaluation.count for one in life.state.living)
 
