@@ -45,7 +45,8 @@ def forecast_lines(found: Forecast) -> Iterator[str]:
     seconds = "" if not found.seconds or found.seconds < 1 else f", about {duration(found.seconds)}"
     yield f"in all      {found.calls:,} calls, {found.tokens:,} tokens, {money(found.usd)}{seconds}"
     yield f"end         {_ENDS.get(found.ended_by) or f'budget.{found.ended_by} ends it'}"
-    yield "            figures are of one draw with made-up scores: a run may differ by a tenth, with racing by more"
+    yield "            one draw with made-up scores: a run may take a tenth more or fewer calls, or differ by more"
+    yield "            where racing drops many, and up to a third more tokens as prompts grow longer"
 
 
 def _island(one: IslandForecast) -> str:
