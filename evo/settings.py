@@ -201,6 +201,8 @@ class RunSettings(Settings):
     """Turns texts into vectors, for methods that compare prompts by them."""
     method: NamedSettings = Field(default_factory=lambda: NamedSettings(name="steady-state"))
     racing: NamedSettings | None = None
+    final_race: int = Field(default=4, ge=1)
+    """How many of the best race on the dev rows they lack, before the winner is tested; 1: none."""
     islands: int | tuple[IslandSettings, ...] = 1
     topology: Topology = "ring"
     migration: MigrationSettings = Field(default_factory=MigrationSettings)
