@@ -11,6 +11,7 @@ from cluster.final_race import race
 from cluster.remote import AnyBroker
 from cluster.sides import Side, calls_of, score, side
 from evo.commission import Commission
+from evo.contamination import copied_rows
 from evo.errors import BudgetExhausted
 from evo.folder import RunFolder, write_json
 from evo.schema import evaluation_rows
@@ -47,6 +48,7 @@ async def finish(order: Commission, broker: AnyBroker) -> None:
         elapsed_s=snapshot.elapsed_s,
         seed=order.settings.seed,
         looks=looks_at_test(RunFolder(order.path).result, chosen),
+        copied={split: copied_rows(chosen.winner.prompt, order.task, split) for split in ("dev", "test")},
     )
     write_json(order.path / "result.json", result)
 

@@ -229,6 +229,10 @@ class Task(Protocol):
         """Return the numbers of a split (train, dev or test), in the run's shared order."""
         ...
 
+    def example(self, number: int) -> Example:
+        """Return a row by its number. Raises IndexError for one there is not."""
+        ...
+
     def calls(self, prompt: Prompt, examples: Sequence[int]) -> Sequence[int]:
         """Return how many model calls each of these examples takes at most, in their order, where none is known.
 

@@ -14,6 +14,7 @@ from evo.budget import Usage
 from evo.compaction import Compacted, compact
 from evo.errors import EvoError
 from evo.folder import RunFolder
+from evo.item_analysis import item_analysis
 from evo.journal import read_table, stamp
 from evo.lineage import Lineage, number_of
 from evo.model import Individual, Prompt
@@ -195,6 +196,19 @@ class Run:
         - calls_per_improvement: both kinds of calls for each improved child; null where none improved.
         """
         return operator_ledger(self.path)
+
+    def examples(self) -> pa.Table:
+        """Return what is known of each dev and train row over all prompts; test rows are left out.
+
+        - example, split: the row's number, and where it belongs.
+        - tried, missing: prompts with a score for it, and those whose call failed.
+        - mean, best: of its scores; 0 for ``best``: no prompt solves it.
+        - discrimination: correlation of its score with the prompts' fitness, in [-1, 1]; below 0, good prompts miss
+          what bad ones solve. null for fewer than 5 prompts, or where nothing varies.
+        - common_miss, agreed: the commonest reason for a miss, and for how many of the better half of all prompts.
+        - suspect: 80 % of them, and 5 at least, missed it in the same words: its label may be wrong.
+        """
+        return item_analysis(self.path)
 
     def lineage(self, individual: Individual | Best | int | None = None) -> Lineage:
         """Return an individual's lineage as the log has it now; the winner's, or that of the best so far, by default.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -123,12 +123,21 @@ def looks_at_test(earlier: Mapping[str, Any] | None, chosen: Finalists) -> int:
 
 
 def verdict(
-    folder: Path, chosen: Finalists, *, status: str, spent: Usage, elapsed_s: float, seed: int, looks: int = 1
+    folder: Path,
+    chosen: Finalists,
+    *,
+    status: str,
+    spent: Usage,
+    elapsed_s: float,
+    seed: int,
+    looks: int = 1,
+    copied: Mapping[str, Sequence[int]] | None = None,
 ) -> dict[str, Any]:
     """Return the result as plain data: what ``result.json`` holds and the command line prints.
 
     ``test`` and ``gain`` are None where there are no test rows. ``gain`` is the paired difference of the winner to
-    the best seed prompt on the test rows both have a score for; None too where no seed was scored.
+    the best seed prompt on the test rows both have a score for; None too where no seed was scored. ``optimism`` is by
+    how much the winner's dev score exceeds its test score. ``copied`` are rows, by split, that the winner quotes.
     """
     test = test_scores(folder, chosen.winner.number)
     base = test if len(chosen.distinct) == 1 else test_scores(folder, chosen.baseline.number)
@@ -143,6 +152,8 @@ def verdict(
         "spent": asdict(spent),
         "elapsed_s": elapsed_s,
         "looks": looks,
+        "optimism": chosen.winner.fitness - sum(test.values()) / len(test) if test else None,
+        "copied": {split: list(rows) for split, rows in (copied or {}).items()},
     }
 
 

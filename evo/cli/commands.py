@@ -110,6 +110,7 @@ def _reading(commands: _Commands) -> None:
     best.add_argument("-k", type=int, default=1, help="print the K best by dev score")
     show = _add(commands, "show", "reading:show", "show how a run stands: islands, operators, failures, cost")
     show.add_argument("--operators", action="store_true", help="what each operator's births gained and cost")
+    show.add_argument("--examples", action="store_true", help="rows that no prompt solves, or that may be mislabelled")
     show.add_argument("--sql", metavar="QUERY", help="what a DuckDB query finds in the run's tables (extra `sql`)")
     lineage = _add(commands, "lineage", "descent:lineage", "show where a prompt came from, word by word")
     output = lineage.add_mutually_exclusive_group()

@@ -9,6 +9,7 @@ from typing import Any
 
 from rich.console import Console
 
+from evo.cli.examples import print_examples
 from evo.cli.operators import print_operators
 from evo.cli.report import print_report, prompt_lines
 from evo.cli.tables import arrow_table, table, wide_console
@@ -42,6 +43,8 @@ def show(options: Namespace) -> None:
     run = Run(options.run)
     if options.operators:
         return _operators(run, as_json=options.json)
+    if options.examples:
+        return _examples(run, as_json=options.json)
     if options.sql is not None:
         return _query(run, options.sql, as_json=options.json)
     about = _about(run)
@@ -65,6 +68,13 @@ def _operators(run: Run, *, as_json: bool) -> None:
     if as_json:
         return print_json({"run": str(run.path), "status": run.status, "operators": rows})
     return print_operators(run, rows)
+
+
+def _examples(run: Run, *, as_json: bool) -> None:
+    rows = run.examples().to_pylist()
+    if as_json:
+        return print_json({"run": str(run.path), "status": run.status, "examples": rows})
+    return print_examples(run, rows)
 
 
 def _query(run: Run, query: str, *, as_json: bool) -> None:

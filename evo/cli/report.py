@@ -32,10 +32,11 @@ def report_lines(run: Run) -> list[str]:
     lines = ["", "best prompt", *(f"  {line}" for line in prompt_lines(winner["parts"])), ""]
     lines.append(
         f"  dev    {percent(winner['dev']['mean'])} on {winner['dev']['n']} rows: optimistic, it was chosen by them"
+        + _optimism(result)
     )
     lines.append(f"  test   {_estimate(winner['test'])}")
     lines += [f"  seed   {_seed(baseline)}", f"  gain   {_gain(result)}"]
-    lines += _looks(result)
+    lines += [*_looks(result), *_copied(result)]
     lines += [*_unread(run), *_extinct(run)]
     line = run.lineage(winner["individual"]).line()
     lines += ["", f"where it came from ({len(line)} steps on the line of fittest parents)", *_steps(line)]
@@ -47,6 +48,11 @@ def report_lines(run: Run) -> list[str]:
     ]
     lines += [f"look     evo show {run.path}", f"         evo lineage {run.path}"]
     return lines
+
+
+def _optimism(result: dict[str, Any]) -> str:
+    excess = result.get("optimism")
+    return "" if excess is None else f"; {100 * excess:+.1f} points beside test"
 
 
 def gain_words(gain: dict[str, Any] | None, *, same: bool) -> str:
@@ -68,6 +74,15 @@ def _looks(result: dict[str, Any]) -> list[str]:
     if looks == 1 or result["winner"]["test"] is None:
         return []
     return [f"  looks  {looks}: resumes ended with other finalists on the same test rows; test and gain are less sure"]
+
+
+def _copied(result: dict[str, Any]) -> list[str]:
+    """Return a warning where the winner quotes rows it is judged by."""
+    return [
+        f"  copied the prompt quotes {len(rows)} {split} rows, the first is {rows[0]}: its {split} score knows them"
+        for split, rows in result.get("copied", {}).items()
+        if rows
+    ]
 
 
 def _unread(run: Run) -> list[str]:

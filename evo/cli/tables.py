@@ -17,6 +17,8 @@ WIDE = 200
 CELL = 100
 """Most characters of what a query finds in one cell."""
 
+_WORDS = ("operator", "split", "common miss", "input")
+
 
 def wide_console() -> Console:
     """Return the console to print tables on: as wide as the terminal, or `WIDE` and plain where there is none."""
@@ -39,8 +41,8 @@ def table(title: str, rows: Sequence[Mapping[str, Any]]) -> Table:
     """Return rows of the same keys as a table, numbers to the right; scores named best and median in percent."""
     shown = Table(title=title, title_justify="left", box=None, pad_edge=False)
     for name in rows[0] if rows else ():
-        shown.add_column(name.replace("_", " "), justify="left" if name == "operator" else "right", overflow="fold")
+        shown.add_column(name.replace("_", " "), justify="left" if name in _WORDS else "right", overflow="fold")
     for row in rows:
-        cells = (percent(v) if k in ("best", "median") else one_line(str(v), 40) for k, v in row.items())
+        cells = (percent(v) if k in ("best", "median") else one_line(str(v), CELL) for k, v in row.items())
         shown.add_row(*(Text(cell) for cell in cells))
     return shown

@@ -13,7 +13,7 @@ import numpy as np
 from evo.errors import OperatorError
 from evo.journal import Journal
 from evo.life import Ground
-from evo.model import Brief, Evaluation, Individual, Outcome, Prompt, by_fitness, digest
+from evo.model import Brief, Evaluation, Example, Individual, Outcome, Prompt, by_fitness, digest
 from evo.ports import Llm, Proposal
 from evo.schema import prompt_row
 from evo.status import IslandStatus
@@ -32,6 +32,9 @@ class ToyTask:
 
     def examples(self, split: str) -> Sequence[int]:
         return range(8) if split == "dev" else ()
+
+    def example(self, number: int) -> Example:
+        return Example(number, {"input": f"row {number}"}, "a")
 
     def calls(self, prompt: Prompt, examples: Sequence[int]) -> Sequence[int]:
         return [1] * len(examples)

@@ -1,0 +1,101 @@
+"""What a run says of its rows, and whether a prompt quotes them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from records import born, write
+from toys import ToyTask
+
+import evo
+from evo.cli import main
+from evo.contamination import copied_rows
+from evo.item_analysis import FEWEST, item_analysis
+from evo.model import Evaluation, Example, Individual, Prompt
+from fitness.toy import toy_rows
+
+PROMPTS = 10
+
+
+def judged(number: int, scores: list[float | None]) -> Individual:
+    one = born(number, "", scores)
+    outcomes = [replace(o, reason="" if o.score else "expected 'a', got 'b'") for o in one.evaluation.outcomes]
+    return replace(one, evaluation=Evaluation.of(outcomes))
+
+
+def analysed(folder: Path, scores: list[list[float | None]]) -> list[dict[str, Any]]:
+    return item_analysis(write(folder, [judged(number, row) for number, row in enumerate(scores)])).to_pylist()
+
+
+def test_a_row_that_good_prompts_miss_in_the_same_words_is_suspect(tmp_path):
+    # Prompts get better; row 3 is solved by the worst alone, row 4 by nobody, row 5 by all.
+    scores = [[float(n > 1), float(n > 3), float(n > 6), float(n < 2), 0.0, 1.0] for n in range(PROMPTS)]
+    rows = analysed(tmp_path, scores)
+    assert [row["suspect"] for row in rows] == [False, False, False, True, True, False]
+    assert rows[3]["common_miss"] == "expected 'a', got 'b'"
+    assert rows[3]["agreed"] == 1.0
+    assert rows[3]["discrimination"] < 0 < min(row["discrimination"] for row in rows[:3])
+    assert [row["best"] for row in rows] == [1.0, 1.0, 1.0, 1.0, 0.0, 1.0]
+    assert rows[4]["discrimination"] is None, "what does not vary correlates with nothing"
+    assert rows[0]["mean"] == pytest.approx(0.8)
+
+
+def test_few_prompts_and_failed_calls_make_no_suspect(tmp_path):
+    rows = analysed(tmp_path, [[0.0, 1.0, None]] * (FEWEST - 1))
+    assert not any(row["suspect"] for row in rows)
+    assert [(row["tried"], row["missing"]) for row in rows] == [(4, 0), (4, 0), (0, 4)]
+    assert rows[2]["mean"] is rows[2]["best"] is None
+
+
+def test_a_run_without_scores_has_no_rows(tmp_path):
+    assert item_analysis(write(tmp_path, [born(0, "", ())])).num_rows == 0
+
+
+def test_a_mislabelled_row_of_a_run_is_found_and_shown_with_its_text(tmp_path, capsys):
+    rows = toy_rows(40)
+    wrong = {**rows[7], "target": "negative" if rows[7]["target"] == "positive" else "positive"}
+    run = evo.evolve(
+        {"data": {"dev": [*rows[:7], wrong, *rows[8:]]}, "scorer": "choice"},
+        prompts=["Read the review carefully and tell the overall sentiment exactly in one word: the customer feeling."],
+        model="fake/toy",
+        method={"name": "steady-state", "operators": {"paraphrase": 1.0}},
+        budget={"births": 25},
+        executor="inline",
+        storage=str(tmp_path),
+    )
+    assert [row["example"] for row in run.examples().to_pylist() if row["suspect"]] == [7]
+    assert main(["show", str(run.path), "--examples"]) == 0
+    assert rows[7]["input"][:40] in capsys.readouterr().out
+    assert main(["show", str(run.path), "--examples", "--json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)["examples"]) == 40
+    (run.path / "data-dev.jsonl").unlink()
+    assert main(["show", str(run.path), "--examples"]) == 0
+    assert "the data cannot be read any more" in capsys.readouterr().out
+
+
+class Quoted(ToyTask):
+    """Two rows, one short."""
+
+    def examples(self, split: str) -> list[int]:
+        return [0, 1, 2]
+
+    def example(self, number: int) -> Example:
+        text = ("the film was too long and had no plot at all", "fine by me, thanks", "good film")[number]
+        return Example(number, {"input": text}, "a")
+
+
+@pytest.mark.parametrize(
+    ("text", "rows"),
+    [
+        ("Say whether a film is good.", ()),
+        ("Negative: The film was TOO long, and had no plot!", (0,)),
+        ("The film was too long and had a plot", ()),
+        ("Say 'fine by me, thanks' is praise; a good film is too.", (1,)),
+    ],
+)
+def test_a_prompt_that_quotes_eight_words_or_a_whole_short_row_is_found_out(text, rows):
+    assert copied_rows(Prompt.of(text), Quoted(), "dev") == rows
