@@ -28,9 +28,9 @@ import evo
 
 HEADINGS = (
     *("method", "seed", "dev", "test (95 %)", "seed prompt", "gain (95 %)"),
-    *("births", "failed", "operator", "calls", "tokens", "s"),
+    *("births", "failed", "operator", "calls", "tokens", "s", "cpu s"),
 )
-"""``failed`` of the births, and ``operator`` of the calls."""
+"""``failed`` of the births, ``operator`` of the calls; ``cpu s`` counts this process, so the model's too only inline."""
 LAYOUT = "{prompt}\n\nText: {input}\nLabel:"
 
 
@@ -70,7 +70,7 @@ def _run(options: argparse.Namespace, words: list[str], model: dict[str, Any], s
     splits = {"train": options.dev, "dev": options.dev, "test": options.test}
     rows = {split: _drawn(options.data / f"{split}.jsonl", count) for split, count in splits.items()}
     prompts = [line.strip() for line in (options.data / "initial_prompts.txt").read_text().splitlines() if line.strip()]
-    started = time.perf_counter()
+    started, cpu = time.perf_counter(), time.process_time()
     run = evo.evolve(
         {"data": rows, "scorer": "choice", "layout": LAYOUT, "description": task["description"]},
         prompts=prompts[: options.prompts],
@@ -94,6 +94,7 @@ def _run(options: argparse.Namespace, words: list[str], model: dict[str, Any], s
         "failed": births.count("failed"),
         "operator_calls": purposes.count("operator"),
         "wall_s": time.perf_counter() - started,
+        "cpu_s": time.process_time() - cpu,
         "run": str(run.path),
     }
 
@@ -144,13 +145,14 @@ def _line(words: str, seed: int, row: dict[str, Any]) -> str:
             str(spent["calls"]),
             str(spent["tokens"]),
             f"{row['wall_s']:.0f}",
+            f"{row['cpu_s']:.0f}",
         )
         + f"  {winner['text'][:120]!r}"
     )
 
 
 def _cells(*cells: str) -> str:
-    widths = (-24, 4, 5, 22, 11, 24, 6, 6, 8, 5, 7, 5)
+    widths = (-24, 4, 5, 22, 11, 24, 6, 6, 8, 5, 7, 5, 5)
     return "  ".join(c.ljust(-w) if w < 0 else c.rjust(w) for c, w in zip(cells, widths, strict=True))
 
 
