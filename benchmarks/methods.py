@@ -2,6 +2,7 @@
 
     python benchmarks/methods.py DATA --methods evoprompt-ga,evoprompt-de,protegi --seeds 3 --calls 500
     python benchmarks/methods.py DATA --http MODEL.gguf --methods evoprompt-ga --calls 900
+    python benchmarks/methods.py DATA --operator-http MODEL.gguf --methods evoprompt-ga
 
 DATA is a folder with train.jsonl, dev.jsonl and test.jsonl (``input``, ``target``), initial_prompts.txt and task.json
 (``description``). With ``--http`` the model is served on loopback by llama.cpp's OpenAI-compatible server and called
@@ -30,7 +31,7 @@ HEADINGS = (
     *("method", "seed", "dev", "test (95 %)", "seed prompt", "gain (95 %)"),
     *("births", "failed", "operator", "calls", "tokens", "s", "cpu s"),
 )
-"""``failed`` of the births, ``operator`` of the calls; ``cpu s`` counts this process, so the model's too only inline."""
+"""``failed`` of the births, ``operator`` of the calls; ``cpu s`` of this process: with the model only inline."""
 LAYOUT = "{prompt}\n\nText: {input}\nLabel:"
 
 
@@ -42,6 +43,7 @@ def main() -> None:
     parser.add_argument("--model", default="local/smollm2-135m")
     parser.add_argument("--operator-model", help="defaults to the model")
     parser.add_argument("--http", type=Path, metavar="GGUF", help="serve this file on loopback as the model")
+    parser.add_argument("--operator-http", type=Path, metavar="GGUF", help="serve this as the operator model")
     parser.add_argument("--port", type=int, default=8089, help="of the served model")
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--first-seed", type=int, default=0)
@@ -54,6 +56,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     server, model = _served(options.http, options.port) if options.http else (None, {"name": options.model})
+    if options.operator_http:
+        server, options.operator_model = _served(options.operator_http, options.port)
     print(_cells(*HEADINGS))
     for words in options.methods.split(","):
         for seed in range(options.first_seed, options.first_seed + options.seeds):
@@ -120,7 +124,7 @@ def _served(gguf: Path, port: int) -> tuple[Any, dict[str, Any]]:
     params = xllamacpp.CommonParams()
     params.model.path = str(gguf)
     params.verbosity = -1
-    params.n_ctx, params.n_parallel = 8192, 2
+    params.n_ctx, params.n_parallel = 8192, 4
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 1
     params.port, params.hostnames, params.api_keys = port, ["127.0.0.1"], [key]
     server = xllamacpp.Server(params)

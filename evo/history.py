@@ -31,15 +31,13 @@ def history_of(folder: Path, island: int) -> Iterator[Past]:
     foreign = _texts_of_migrants(folder, island)
     for pieces in read_together(folder, _COLUMNS):
         events = pieces["events"]
-        mine = pc.and_(pc.equal(events["island"], island), pc.is_in(events["kind"].cast(pa.string()), _KINDS))
+        kind = events["kind"].cast(pa.string())
+        mine = pc.and_(pc.equal(events["island"], island), pc.or_(pc.equal(kind, ASKED), pc.equal(kind, TOLD)))
         steps = events.filter(mine).to_pylist()
         told = _told(pieces, [row["individual"] for row in steps if row["kind"] == TOLD], foreign)
         for row in steps:
             number = row["individual"]
             yield row["kind"], number, told[number] if row["kind"] == TOLD else None
-
-
-_KINDS = pa.array([ASKED, TOLD])
 
 
 def _told(

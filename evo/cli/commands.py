@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from importlib.metadata import version
 from typing import TypeAlias
 
-from evo.cli import catalog, descent, forecasting, reading, running
 from evo.cli.text import safe
 from evo.errors import BudgetExhausted, ConfigError, EvoError, Interrupted
 
@@ -36,9 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.command is None:
         parser.print_help()
         return USAGE
-    action: Callable[[argparse.Namespace], int | None] = options.action
     try:
-        return action(options) or DONE
+        return _action(options.action)(options) or DONE
     except BrokenPipeError:
         sys.stderr.close()
         return DONE
@@ -47,6 +46,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except EvoError as error:
         print(f"evo: {safe(str(error))}", file=sys.stderr)
         return _code(error)
+
+
+def _action(name: str) -> Callable[[argparse.Namespace], int | None]:
+    """Return ``module:function`` of this package, loaded now: no command waits for what another one needs."""
+    module, _, function = name.partition(":")
+    action: Callable[[argparse.Namespace], int | None] = getattr(import_module(f"evo.cli.{module}"), function)
+    return action
 
 
 def _code(error: EvoError) -> int:
@@ -73,22 +79,22 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add(commands: _Commands, name: str, action: object, text: str) -> argparse.ArgumentParser:
+def _add(commands: _Commands, name: str, action: str, text: str) -> argparse.ArgumentParser:
     parser = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
     parser.set_defaults(action=action)
     return parser
 
 
 def _running(commands: _Commands) -> None:
-    run = _add(commands, "run", running.run, "evolve a prompt as a YAML file says")
+    run = _add(commands, "run", "running:run", "evolve a prompt as a YAML file says")
     run.add_argument("config", help="the YAML file")
     run.add_argument("--yes", action="store_true", help="do not ask before spending without a cap on calls or money")
-    estimate = _add(commands, "estimate", forecasting.estimate, "say what a run will take: calls, tokens, cost")
+    estimate = _add(commands, "estimate", "forecasting:estimate", "say what a run will take: calls, tokens, cost")
     estimate.add_argument("config", help="the YAML file")
     estimate.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help=_SET)
     estimate.add_argument("--offline", action="store_true", help="ask no model; guess tokens from bytes")
     estimate.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
-    resume = _add(commands, "resume", running.resume, "go on with an interrupted run, or with a larger budget")
+    resume = _add(commands, "resume", "running:resume", "go on with an interrupted run, or with a larger budget")
     resume.add_argument("run", help=_RUN)
     for parser in (run, resume):
         parser.add_argument(
@@ -100,12 +106,12 @@ def _running(commands: _Commands) -> None:
 
 
 def _reading(commands: _Commands) -> None:
-    best = _add(commands, "best", reading.best, "print the best prompt of a run")
+    best = _add(commands, "best", "reading:best", "print the best prompt of a run")
     best.add_argument("-k", type=int, default=1, help="print the K best by dev score")
-    show = _add(commands, "show", reading.show, "show how a run stands: islands, operators, failures, cost")
+    show = _add(commands, "show", "reading:show", "show how a run stands: islands, operators, failures, cost")
     show.add_argument("--operators", action="store_true", help="what each operator's births gained and cost")
     show.add_argument("--sql", metavar="QUERY", help="what a DuckDB query finds in the run's tables (extra `sql`)")
-    lineage = _add(commands, "lineage", descent.lineage, "show where a prompt came from, word by word")
+    lineage = _add(commands, "lineage", "descent:lineage", "show where a prompt came from, word by word")
     output = lineage.add_mutually_exclusive_group()
     for parser, options in ((best, best), (show, show), (lineage, output)):
         parser.add_argument("run", help=_RUN)
@@ -124,16 +130,16 @@ def _reading(commands: _Commands) -> None:
 
 def _compact(commands: _Commands) -> None:
     compact = _add(
-        commands, "compact", running.compact, "make a run's many small files into few, which are read faster"
+        commands, "compact", "running:compact", "make a run's many small files into few, which are read faster"
     )
     compact.add_argument("run", help=_RUN)
     compact.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
 
 
 def _catalog(commands: _Commands) -> None:
-    methods = _add(commands, "methods", catalog.methods, "list search methods and their arguments")
-    racing = _add(commands, "racing", catalog.racing, "list racing policies and their arguments")
-    models = _add(commands, "models", catalog.models, "list local models, or fetch one")
+    methods = _add(commands, "methods", "catalog:methods", "list search methods and their arguments")
+    racing = _add(commands, "racing", "catalog:racing", "list racing policies and their arguments")
+    models = _add(commands, "models", "catalog:models", "list local models, or fetch one")
     models.add_argument("pull", nargs="?", choices=["pull"], help="fetch a model")
     models.add_argument("name", nargs="?", help="such as smollm2-135m")
     for parser in (methods, racing, models):

@@ -36,7 +36,7 @@ def run(options: Namespace) -> int:
     file = Path(options.config)
     fetch_local_models(settings, Console(stderr=True))
     order = prepare(settings, base=file.parent, title=file.stem)
-    return _sail(order, options, warning=unpaid_founding(order))
+    return _sail(order, options, warn=True)
 
 
 def resume(options: Namespace) -> int:
@@ -58,10 +58,8 @@ def compact(options: Namespace) -> None:
     return print(f"{done.before} files of tables before, {done.after} now")
 
 
-def _sail(order: Commission, options: Namespace, *, warning: str = "") -> int:
+def _sail(order: Commission, options: Namespace, *, warn: bool = False) -> int:
     console = Console(stderr=options.json)
-    if warning:
-        console.print(f"warning: {safe(warning)}", markup=False, highlight=False, soft_wrap=True)
     for note in order.task.notes:
         console.print(f"note: {safe(note)}", markup=False, highlight=False, soft_wrap=True)
     console.print(f"run: {order.path}", markup=False, highlight=False, soft_wrap=True)
@@ -69,8 +67,15 @@ def _sail(order: Commission, options: Namespace, *, warning: str = "") -> int:
         engine = Engine(order, address=options.address, watch=screen.show)
         with _stopping(engine.stop, console):
             engine.start()
-            while not engine.wait(0.1):
-                pass
+            try:
+                if warn and (warning := unpaid_founding(order)):  # meanwhile, as executors take seconds to start
+                    console.print(f"warning: {safe(warning)}", markup=False, highlight=False, soft_wrap=True)
+            except BaseException:
+                engine.stop()
+                raise
+            finally:
+                while not engine.wait(0.1):
+                    pass
     try:
         engine.result()
     except Interrupted:
