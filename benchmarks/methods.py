@@ -48,7 +48,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--calls", type=int, default=500)
-    parser.add_argument("--births", type=int, help="most births of a run; so many calls else, where replies are useless")
+    parser.add_argument("--births", type=int, help="most births of a run: useless replies take hours")
     parser.add_argument("--dev", type=int, default=60, help="dev rows used")
     parser.add_argument("--test", type=int, default=200, help="test rows used")
     parser.add_argument("--prompts", type=int, default=10, help="seed prompts used, from the first on")
