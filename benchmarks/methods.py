@@ -2,6 +2,7 @@
 
     python benchmarks/methods.py DATA --methods evoprompt-ga,evoprompt-de,protegi --seeds 3 --calls 500
     python benchmarks/methods.py DATA --http MODEL.gguf --methods evoprompt-ga --calls 900
+    python benchmarks/methods.py DATA --operator-http MODEL.gguf --methods evoprompt-ga
 
 DATA is a folder with train.jsonl, dev.jsonl and test.jsonl (``input``, ``target``), initial_prompts.txt and task.json
 (``description``). With ``--http`` the model is served on loopback by llama.cpp's OpenAI-compatible server and called
@@ -42,10 +43,12 @@ def main() -> None:
     parser.add_argument("--model", default="local/smollm2-135m")
     parser.add_argument("--operator-model", help="defaults to the model")
     parser.add_argument("--http", type=Path, metavar="GGUF", help="serve this file on loopback as the model")
+    parser.add_argument("--operator-http", type=Path, metavar="GGUF", help="serve this as the operator model")
     parser.add_argument("--port", type=int, default=8089, help="of the served model")
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--calls", type=int, default=500)
+    parser.add_argument("--births", type=int, help="most births of a run: useless replies take hours")
     parser.add_argument("--dev", type=int, default=60, help="dev rows used")
     parser.add_argument("--test", type=int, default=200, help="test rows used")
     parser.add_argument("--prompts", type=int, default=10, help="seed prompts used, from the first on")
@@ -54,6 +57,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     server, model = _served(options.http, options.port) if options.http else (None, {"name": options.model})
+    if options.operator_http:
+        server, options.operator_model = _served(options.operator_http, options.port)
     print(_cells(*HEADINGS))
     for words in options.methods.split(","):
         for seed in range(options.first_seed, options.first_seed + options.seeds):
@@ -80,7 +85,7 @@ def _run(options: argparse.Namespace, words: list[str], model: dict[str, Any], s
             "name": words[0],
             **{key: yaml.safe_load(value) for key, _, value in (w.partition("=") for w in words[1:])},
         },
-        budget={"calls": options.calls},
+        budget={"calls": options.calls, "births": options.births},
         concurrency=4,
         executor=options.executor,
         storage=str(options.storage),
@@ -120,7 +125,7 @@ def _served(gguf: Path, port: int) -> tuple[Any, dict[str, Any]]:
     params = xllamacpp.CommonParams()
     params.model.path = str(gguf)
     params.verbosity = -1
-    params.n_ctx, params.n_parallel = 8192, 2
+    params.n_ctx, params.n_parallel = 8192, 4
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 1
     params.port, params.hostnames, params.api_keys = port, ["127.0.0.1"], [key]
     server = xllamacpp.Server(params)
