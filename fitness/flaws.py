@@ -1,0 +1,17 @@
+"""Rows a scorer can never score: known before any call is made for them, and left out with a word."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from evo.ports import Scorer
+from fitness.answer_sets import AnswerSet
+from fitness.sari import Sari
+from fitness.scorers import Exact, Numeric
+
+
+def row_flaw(scorer: Scorer, inputs: Mapping[str, str], target: str) -> str:
+    """Return why the scorer can never score a reply to such a row; empty when it can."""
+    if isinstance(scorer, Exact | Numeric | AnswerSet):
+        return scorer.flaw(target)
+    return scorer.flaw(inputs) if isinstance(scorer, Sari) else ""
