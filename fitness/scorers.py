@@ -241,15 +241,23 @@ class FunctionScorer:
 def make_scorer(settings: NamedSettings, folder: Path = Path()) -> Scorer:
     """Return the scorer of a name with its arguments, or of ``module:function`` (its module may lie in ``folder``).
 
-    Raises ConfigError for an unknown name or an argument that does not fit.
+    A scorer with an argument ``folder`` is told this one. Raises ConfigError for an unknown name or an argument that
+    does not fit.
     """
-    if ":" not in settings.name:
-        return _built(settings)
-    target = imported(settings.name, str(folder.absolute()))
-    if isinstance(target, type):
-        return _built(settings)
-    arguments = {"function": settings.name, "folder": str(folder.absolute()), **settings.arguments}
-    return _built(NamedSettings.model_validate({"name": f"{__name__}:{FunctionScorer.__name__}", **arguments}))
+    place = str(folder.absolute())
+    target = imported(settings.name, place) if ":" in settings.name else resolve("evo.scorers", settings.name)
+    name = settings.name
+    arguments = settings.arguments
+    if ":" in name and not isinstance(target, type):
+        name, target, arguments = (
+            f"{__name__}:{FunctionScorer.__name__}",
+            FunctionScorer,
+            {"function": name, **arguments},
+        )
+    if callable(target) and "folder" in inspect.signature(target).parameters:
+        arguments = {"folder": place, **arguments}
+    scorer: Scorer = build("evo.scorers", NamedSettings.model_validate({"name": name, **arguments}))
+    return scorer
 
 
 @lru_cache
@@ -261,11 +269,6 @@ def imported(name: str, folder: str) -> Callable[..., Any]:
     if not callable(target):
         raise ConfigError(f"expected a function or class at {name!r}, got {type(target).__name__}; name a function")
     return target  # type: ignore[no-any-return]
-
-
-def _built(settings: NamedSettings) -> Scorer:
-    scorer: Scorer = build("evo.scorers", settings)
-    return scorer
 
 
 def _verdict(verdict: Any) -> Score:
