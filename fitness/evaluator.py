@@ -10,9 +10,11 @@ from typing import Any, TypeVar
 from evo.errors import BudgetExhausted, ConfigError, Interrupted, LlmError
 from evo.model import Completion, Evaluation, Example, Outcome, Prompt, Score, total_cost
 from evo.ports import Llm
+from fitness.sandbox import require
 from fitness.scorers import Choice, takes_priors
 from fitness.target_likelihood import Likelihood
 from fitness.tasks import RowTask
+from fitness.unit_tests import Code
 
 T = TypeVar("T")
 REPLY_CHARS = 2000
@@ -29,7 +31,7 @@ class RowEvaluator:
 
     All rows asked for are under way at once: the model's wrappers limit how many calls really are. ``temperature``
     and ``max_tokens`` are those of a written answer; likelihoods need neither. Raises ConfigError when the scorer
-    insists on likelihoods and the model gives none.
+    insists on likelihoods and the model gives none, or on isolation that this machine cannot give.
     """
 
     task: RowTask
@@ -39,6 +41,8 @@ class RowEvaluator:
 
     def __post_init__(self) -> None:
         scorer = self.task.scorer
+        if isinstance(scorer, Code):
+            require(scorer.isolation)
         if self.llm.can_choose:
             return
         if isinstance(scorer, Choice) and scorer.by == "likelihood":
