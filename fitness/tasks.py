@@ -14,6 +14,7 @@ from evo.settings import DataSettings, TaskSettings
 from fitness.datasets import Rows, read_rows
 from fitness.examples import Draft, Plan, draft_rows, make_plan, with_labels
 from fitness.json_schema import JsonSchema
+from fitness.judge import Judge
 from fitness.layout import INPUT, PROMPT, braced, near_misses, placeholders, unfilled
 from fitness.rendering import Frame, messages, stages
 from fitness.scorers import make_scorer, takes_priors
@@ -86,9 +87,17 @@ class RowTask:
         """Return how many calls one example takes under a prompt, a prior left out."""
         return 1 + len(stages(prompt))
 
+    @property
+    def judge_calls(self) -> int:
+        """How many calls of the judge one example takes; 0 where no model judges."""
+        return self.scorer.calls if isinstance(self.scorer, Judge) else 0
+
     def calls(self, prompt: Prompt, examples: Sequence[int]) -> tuple[int, ...]:
-        """Return how many calls each example takes at most: one a stage, and a prior for each new set of choices."""
-        stages, sets = self.stages(prompt), [self.rows[number].choices for number in examples]
+        """Return how many calls each example takes at most: stages, the judge's, a prior for each new set of choices.
+
+        A judge whose verdict cannot be read is asked again; that is not foreseen.
+        """
+        stages, sets = self.stages(prompt) + self.judge_calls, [self.rows[number].choices for number in examples]
         first = {choices: place for place, choices in reversed([*enumerate(sets)])} if takes_priors(self.scorer) else {}
         return tuple(stages + (first.get(choices) == place) for place, choices in enumerate(sets))
 

@@ -75,13 +75,13 @@ def _scored(metric: Any, name: str, completion: Completion, example: Example) ->
 
 @lru_cache
 def _bleu(tokenize: str, ignore_case: bool) -> Any:
-    from sacrebleu.metrics import BLEU  # not before it is used
+    from sacrebleu.metrics.bleu import BLEU  # not before it is used
 
     return BLEU(tokenize=tokenize, lowercase=ignore_case, effective_order=True)
 
 
 @lru_cache
 def _chrf(characters: int, words: int) -> Any:
-    from sacrebleu.metrics import CHRF  # not before it is used
+    from sacrebleu.metrics.chrf import CHRF  # not before it is used
 
     return CHRF(char_order=characters, word_order=words)
