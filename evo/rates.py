@@ -201,7 +201,9 @@ async def _try_row(task: Task, llm: Llm, model: ModelSettings, judge: Llm | None
         return [f"the scorer failed on a dev row: {outcome.error.removeprefix('scorer: ')}"]
     if outcome.score is None:
         raise _dead(model, outcome.error)
-    return [] if outcome.parsed else [f"no answer could be read in its reply to a dev row: {outcome.reply!r}"]
+    if outcome.parsed:
+        return []
+    return [f"no answer could be read in its reply to a dev row: {outcome.reply!r} ({outcome.reason})"]
 
 
 async def _try_operator(task: Task, llm: Llm) -> list[str]:
