@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from evo.errors import BudgetExhausted, ConfigError, Interrupted, LlmError
 from evo.model import Completion, Evaluation, Example, Outcome, Prompt, Score, total_cost
 from evo.ports import Llm, Scorer
+from fitness.datasets import as_text
 from fitness.judge import Bench, Judge
 from fitness.sandbox import require
 from fitness.scorers import Choice, takes_priors
@@ -116,12 +117,12 @@ class RowEvaluator:
         except Exception as error:  # scorers are the user's code: a crash is this row's, not the run's
             if isinstance(error, LlmError) and error.fatal:
                 raise
-            return replace(outcome, error=f"scorer: {type(error).__name__}: {error}")
+            return replace(outcome, error=as_text(f"scorer: {type(error).__name__}: {error}"))
         return replace(
             outcome,
             score=score.value,
-            answer=score.answer,
-            reason=score.reason,
+            answer=as_text(score.answer),  # half of a surrogate pair would make the log unwritable
+            reason=as_text(score.reason),
             parsed=score.parsed,
             reply=_kept(replies, score.answer),
         )

@@ -57,13 +57,13 @@ class JsonSchema:
         """
         if flaw := self.flaw(example.target):
             raise ValueError(flaw)
-        found = list(_json_in(completion.text))
-        if not found:
+        found = next(_json_in(completion.text), None)
+        if found is None:
             return unparsed("no JSON", completion.text, example)
-        answer = json.dumps(found[0], ensure_ascii=False)
-        if violations := self._violations(found[0]):
+        answer = json.dumps(found, ensure_ascii=False)
+        if violations := self._violations(found):
             return Score(0.0, answer, "expected JSON valid by the schema, but " + "; ".join(violations))
-        return self._agreement(found[0], answer, example)
+        return self._agreement(found, answer, example)
 
     def flaw(self, target: str) -> str:
         """Return why a target cannot be compared with; empty where it can, or is not."""

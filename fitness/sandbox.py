@@ -137,10 +137,9 @@ def _has_ended(number: int) -> bool:
 
 def _read(output: bytes, late: bool, count: int, limits: Limits) -> Report:
     lines = list(_lines(output))
-    if refused := next((line["refused"] for line in lines if "refused" in line), None):
-        raise OSError(f"the sandbox was refused: {refused}")
-    if not any("ready" in line for line in lines):
-        raise OSError("the sandbox did not come up" + " in time" * late)
+    if not any("ready" in line for line in lines):  # from there on the code itself may have written a line
+        refused = next((line["refused"] for line in lines if "refused" in line), "")
+        raise OSError(f"the sandbox was refused: {refused}" if refused else "the sandbox did not come up in time")
     broken = next((str(line["broken"]) for line in lines if "broken" in line), "")
     errors: list[str] = []
     for line in lines:

@@ -27,6 +27,8 @@ NOBODY = 65534
 SYSTEM = ("/usr", "/lib", "/lib32", "/lib64", "/etc/ld.so.cache", "/etc/localtime")
 DEVICES = ("/dev/null", "/dev/zero", "/dev/random", "/dev/urandom")
 ERROR_CHARS = 300
+INODES = 4096
+"""Most files on the small disk: each takes memory of the kernel's, an empty one too."""
 
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -154,7 +156,7 @@ def _enter_jail(disk_mb: int) -> None:
     """Make the working directory a root of its own: a small memory disk, with Python and the system read-only in it."""
     root = os.getcwd()
     _mount(None, "/", None, MS_REC | MS_PRIVATE)
-    _mount("tmpfs", root, "tmpfs", MS_NOSUID | MS_NODEV, f"size={disk_mb}m,mode=755")
+    _mount("tmpfs", root, "tmpfs", MS_NOSUID | MS_NODEV, f"size={disk_mb}m,nr_inodes={INODES},mode=755")
     for path in _visible():
         _show(path, root + path)
     os.chdir(root)

@@ -183,6 +183,11 @@ def test_a_huge_file_is_refused():
     assert report.broken.startswith("OSError: [Errno ")
 
 
+def test_a_flood_of_empty_files_is_bounded():
+    report = ran("for n in range(20_000): open(str(n), 'w').close()", cpu_s=5)
+    assert report.broken.startswith("OSError") or STRICTEST == "limits"
+
+
 def test_the_environment_is_empty(monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
     report = ran("import os; raise ValueError(sorted(os.environ))")
@@ -207,6 +212,19 @@ for fd in range(3, 64):
         pass
 """
     assert not ran(flood).errors
+
+
+def test_code_cannot_excuse_itself():
+    forged = """
+import os
+for fd in range(3, 64):
+    try:
+        os.write(fd, b'{"refused": "no sandbox"}\\n')
+    except OSError:
+        pass
+os._exit(0)
+"""
+    assert ran(forged) == Report((), ended="its process ended")
 
 
 def test_killing_the_parent_harms_nobody():
@@ -290,7 +308,7 @@ def test_without_a_sandbox_nothing_runs_and_the_score_is_missing(monkeypatch, tm
     require.cache_clear()
     for text, message in (
         ('print(\'{"refused": "unshare: no"}\')', "the sandbox was refused: unshare: no"),
-        ("", "the sandbox did not come up"),
+        ("", "the sandbox did not come up in time"),
     ):
         script.write_text(text)
         with pytest.raises(OSError, match=message):
