@@ -6,9 +6,9 @@ import os
 import subprocess
 import sys
 import time
-from functools import cache
 
 import pytest
+from isolating import STRICTEST, offered
 
 from evo.errors import ConfigError
 from evo.model import Completion, Example, Score
@@ -20,19 +20,6 @@ from fitness.scorers import make_scorer
 from fitness.unit_tests import Code, code_in
 
 ADD = "def add(a, b):\n    return a + b\n"
-
-
-@cache
-def offered(isolation: str) -> bool:
-    try:
-        require(isolation)
-    except ConfigError as error:
-        assert "unprivileged user namespaces" in str(error)  # noqa: PT017 - what a machine without them says
-        return False
-    return True
-
-
-STRICTEST = "full" if offered("full") else "limits"
 
 
 def ran(code: str, *tests: str, **limits) -> Report:
