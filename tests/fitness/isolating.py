@@ -10,8 +10,7 @@ from fitness.sandbox import require
 def offered(isolation: str) -> bool:
     try:
         require(isolation)
-    except ConfigError as error:
-        assert "unprivileged user namespaces" in str(error)
+    except ConfigError:
         return False
     return True
 

@@ -8,6 +8,7 @@ import pickle
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from isolating import STRICTEST
 
 from evo.model import Completion, Example, Score
 from evo.plugins import names, resolve
@@ -19,7 +20,7 @@ NEEDED = {
     "regex": {"pattern": "(a+)"},
     "judge": {"rubric": "r"},
     "exact": {"any_of": True},
-    "json-schema": {"schema": {}},
+    "code": {"isolation": STRICTEST},
 }
 TARGETS = {"numeric": "7", "exact": '["a"]', "code": "assert 1"}
 SLOW = {"code"}
