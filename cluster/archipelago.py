@@ -15,7 +15,7 @@ from cluster.island import Shore
 from cluster.remote import AnyBroker
 from cluster.topology import topology
 from cluster.workers import WorkerPlan
-from evo.commission import Commission, Watch, test_calls
+from evo.commission import Commission, Watch, final_calls
 from evo.errors import ConfigError, EvoError, Interrupted
 from evo.history import history_of
 from evo.life import Life, begin, repeat
@@ -84,7 +84,7 @@ async def _voyage(
     crew = [asyncio.create_task(_keep_worker(fleet, broker, place, plan, spare, over)) for place in range(workers)]
     helpers = [asyncio.create_task(_watch(broker, watch)), asyncio.create_task(_obey(broker, stop, over))]
     try:
-        await broker.keep_for_final(*test_calls(order.task))
+        await broker.keep_for_final(final_calls(order))
         await _search(order, fleet, broker, stop, over)
         await finish(order, broker)
         watch(await broker.snapshot())

@@ -16,7 +16,8 @@ from typing import Any
 
 from cluster.jobs import Job, JobQueue
 from cluster.ports import Answer
-from evo.budget import BARREN, KEPT_SHARE, Account, Usage
+from evo.budget import BARREN, KEPT_SHARE, RACE_SHARE, Account, Usage, capped
+from evo.commission import FinalCalls
 from evo.errors import BudgetExhausted, EvoError
 from evo.ledger import CallLedger, interrupted
 from evo.model import Completion, Evaluation, Individual, Prompt, Request
@@ -55,7 +56,7 @@ class Broker:
         self._taken: dict[tuple[int, int], tuple[Individual, ...]] = {}
         self._starts: Counter[int] = Counter()
         self._barren = self._needed = 0
-        self._winner_calls = self._baseline_calls = 0
+        self._final = FinalCalls(0)
         self.store.journal.append({"events": [event_row(ROOT_ISLAND, "started")]})
 
     # --- islands ---
@@ -172,19 +173,24 @@ class Broker:
         if error is not None:
             self._jobs.abort(interrupted())
 
-    async def enter_final(self) -> None:
-        """Leave the search and free what was set aside for the final test."""
-        self.phase = "test"
-        self._winner_calls = self._baseline_calls = 0
-        self.account.kept, self.account.kept_s = Usage(), 0.0
+    async def enter_race(self) -> None:
+        """Leave the search and free what was set aside for the final race."""
+        self.phase, self._final = "race", replace(self._final, race=0)
+        self._keep()
         self.ledger.stop(self.failure)
 
-    async def keep_for_final(self, winner: int, baseline: int = 0) -> None:
-        """Set aside the calls that testing each takes, the winner's more as soon as anyone living takes more.
+    async def enter_final(self) -> None:
+        """Leave the race and free what was set aside for the final test."""
+        self.phase, self._final = "test", FinalCalls(0)
+        self._keep()
+        self.ledger.stop(self.failure)
 
-        At most a quarter of any cap.
+    async def keep_for_final(self, calls: FinalCalls) -> None:
+        """Set aside the calls of the end, the winner's test more as soon as anyone living takes more.
+
+        At most a quarter of any cap for the test, and 15 % for the race.
         """
-        self._winner_calls, self._baseline_calls = winner, baseline
+        self._final = calls
         self._keep()
 
     async def failed_with(self) -> EvoError | None:
@@ -276,21 +282,17 @@ class Broker:
         return Usage(calls, round(calls * tally.task_tokens / seen), calls * tally.task_usd / seen)
 
     def _keep(self) -> None:
-        if not self._winner_calls:
+        final, budget = self._final, self.account.budget
+        self.account.kept, self.account.kept_s = Usage(), 0.0
+        if final == FinalCalls(0):
             return
-        most = max(self._winner_calls, *(status.test_calls for status in self._islands.values()), 0)
-        calls = most + self._baseline_calls
-        budget, kept = self.account.budget, self._likely(calls)
-        if budget.calls is not None:
-            kept = replace(kept, calls=min(kept.calls, int(KEPT_SHARE * budget.calls)))
-        if budget.tokens is not None:
-            kept = replace(kept, tokens=min(kept.tokens, int(KEPT_SHARE * budget.tokens)))
-        if budget.usd is not None and kept.usd is not None:
-            kept = replace(kept, usd=min(kept.usd, KEPT_SHARE * budget.usd))
+        test = max(final.winner, *(status.test_calls for status in self._islands.values()), 0) + final.baseline
+        parts = ((test, KEPT_SHARE), (final.race, RACE_SHARE))
+        self.account.kept = sum((capped(self._likely(calls), budget, share) for calls, share in parts), Usage())
         sent = self.ledger.tally.task_calls - self.ledger.tally.task_recalled
         if budget.seconds is not None and sent:
             # Both since this broker began: time of earlier attempts has no calls in the tally.
             pace = (self.account.elapsed_s - self.store.elapsed_s) / sent
-            likely = max(calls * pace, KEPT_LEAST * budget.seconds, KEPT_LEAST_S)
-            self.account.kept_s = min(likely, KEPT_SHARE * budget.seconds)
-        self.account.kept = kept
+            likely = max(test * pace, KEPT_LEAST * budget.seconds, KEPT_LEAST_S)
+            race_s = min(final.race * pace, RACE_SHARE * budget.seconds)
+            self.account.kept_s = min(likely, KEPT_SHARE * budget.seconds) + race_s

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import bisect
 import contextlib
-import itertools
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from cluster.final_race import race
 from cluster.remote import AnyBroker
+from cluster.sides import Side, calls_of, score, side
 from evo.commission import Commission
 from evo.errors import BudgetExhausted
 from evo.folder import RunFolder, write_json
-from evo.model import Evaluation, Individual
-from evo.ports import Task
 from evo.schema import evaluation_rows
 from evo.status import Snapshot
 from evo.verdict import Finalists, finalists, looks_at_test, ranking, test_scores, verdict
@@ -26,24 +23,19 @@ BLOCK_SHARE = 0.25
 """Most of the time left that a block may be expected to take: it may well take thrice that before rows go unpaired."""
 
 
-@dataclass(frozen=True, slots=True)
-class Side:
-    """A finalist, the place of the model it is tested with, and the test rows it has no score for yet."""
-
-    individual: Individual
-    model: int
-    untested: frozenset[int]
-
-
 async def finish(order: Commission, broker: AnyBroker) -> None:
-    """Test the finalists once, side by side, and write the result. Raises BudgetExhausted where nobody was scored."""
+    """Race the best, test the finalists once, side by side, and write the result.
+
+    Raises BudgetExhausted where nobody was scored.
+    """
     if not ranking(order.path, 1):
         raise BudgetExhausted(_too_small(order))
+    await race(order, broker)
     chosen = finalists(order.path, order.kin_of)
     await broker.enter_final()
     sides = _sides(order, chosen)
-    rows = [row for row in order.task.examples("test") if any(row in side.untested for side in sides)]
-    calls = _calls(order.task, sides, rows)
+    rows = [row for row in order.task.examples("test") if any(row in one.untried for one in sides)]
+    calls = calls_of(order.task, sides, rows)
     count = bisect.bisect_right(calls, await broker.affordable(calls[-1])) - 1
     whole = await _test_in_blocks(order, broker, sides, rows[:count], calls[count] / max(1, count))
     snapshot = await broker.snapshot()
@@ -59,21 +51,10 @@ async def finish(order: Commission, broker: AnyBroker) -> None:
     write_json(order.path / "result.json", result)
 
 
-def _calls(task: Task, sides: Sequence[Side], rows: Sequence[int]) -> list[int]:
-    """Return how many calls the first rows take on all sides, for every number of rows from none on."""
-    taken = dict.fromkeys(rows, 0)
-    for side in sides:
-        wanted = [row for row in rows if row in side.untested]
-        for row, calls in zip(wanted, task.calls(side.individual.prompt, wanted), strict=True):
-            taken[row] += calls
-    return [0, *itertools.accumulate(taken.values())]
-
-
 def _sides(order: Commission, chosen: Finalists) -> list[Side]:
-    model = order.models_of(chosen.winner.island).task
-    rows = set(order.task.examples("test"))
+    island, rows = chosen.winner.island, set(order.task.examples("test"))
     return [
-        Side(one, model, frozenset(rows.difference(test_scores(order.path, one.number)))) for one in chosen.distinct
+        side(order, one, rows.difference(test_scores(order.path, one.number)), island=island) for one in chosen.distinct
     ]
 
 
@@ -129,15 +110,9 @@ async def _test_what_is_paid(broker: AnyBroker, sides: Sequence[Side], rows: Seq
 
 
 async def _test(broker: AnyBroker, sides: Sequence[Side], rows: Sequence[int]) -> None:
-    async def one(side: Side) -> Evaluation:
-        wanted = [row for row in rows if row in side.untested]
-        return await broker.evaluate(side.model, side.individual.number, side.individual.prompt, wanted)
-
-    # All of them, whatever one raises: what is under way is paid for.
-    found = await asyncio.gather(*map(one, sides), return_exceptions=True)
-    for scored in found:
-        if isinstance(scored, BaseException):
-            raise scored
-    outcomes = [scored.outcomes for scored in found if isinstance(scored, Evaluation)]
-    tested = [evaluation_rows(side.individual.number, seen, "test") for side, seen in zip(sides, outcomes, strict=True)]
+    found = await score(broker, sides, rows)
+    tested = (
+        evaluation_rows(one.individual.number, scored.outcomes, "test")
+        for one, scored in zip(sides, found, strict=True)
+    )
     await broker.log({"evaluations": [row for rows in tested for row in rows]})

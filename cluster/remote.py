@@ -14,6 +14,7 @@ from cluster.broker import Broker
 from cluster.jobs import Job
 from cluster.ports import Answer
 from evo.budget import Usage
+from evo.commission import FinalCalls
 from evo.errors import EvoError
 from evo.model import Completion, Evaluation, Individual, Prompt, Request
 from evo.ports import Rows
@@ -124,9 +125,13 @@ class RemoteBroker:
         """See `Broker.enter_final`."""
         await self._call("enter_final")
 
-    async def keep_for_final(self, winner: int, baseline: int = 0) -> None:
+    async def enter_race(self) -> None:
+        """See `Broker.enter_race`."""
+        await self._call("enter_race")
+
+    async def keep_for_final(self, calls: FinalCalls) -> None:
         """See `Broker.keep_for_final`."""
-        await self._call("keep_for_final", winner, baseline)
+        await self._call("keep_for_final", calls)
 
     async def affordable(self, wanted: int) -> int:
         """See `Broker.affordable`."""

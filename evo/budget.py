@@ -9,6 +9,8 @@ from evo.model import Budget
 
 KEPT_SHARE = 0.25
 """Most of any cap that is set aside for the final test."""
+RACE_SHARE = 0.15
+"""Most of any cap that is set aside for the final race; the value of a simulation of searches."""
 BARREN = 1000
 """Births in a row without a model call after which a search is taken to repeat itself."""
 
@@ -30,10 +32,20 @@ class Usage:
         return Usage(self.calls - other.calls, self.tokens - other.tokens, usd)
 
 
+def capped(wanted: Usage, budget: Budget, share: float) -> Usage:
+    """Return as much of ``wanted`` as is no more than a share of each cap."""
+    usd = wanted.usd
+    return Usage(
+        wanted.calls if budget.calls is None else min(wanted.calls, int(share * budget.calls)),
+        wanted.tokens if budget.tokens is None else min(wanted.tokens, int(share * budget.tokens)),
+        usd if budget.usd is None or usd is None else min(usd, share * budget.usd),
+    )
+
+
 class Account:
     """Spent, reserved and kept amounts against a budget.
 
-    ``kept`` is set aside for the final test, and given back by setting it to nothing.
+    ``kept`` is set aside for the final race and test, and given back by setting it to nothing.
     """
 
     def __init__(self, budget: Budget, *, spent: Usage | None = None, elapsed_s: float = 0.0) -> None:
@@ -64,7 +76,7 @@ class Account:
         if left_s is not None and left_s <= 0:
             return f"the {budget.seconds:g} seconds are over"
         if budget.calls is not None and sum([usage.calls for usage in held]) > budget.calls:
-            return f"all {budget.calls} model calls are used or set aside for the final test"
+            return f"all {budget.calls} model calls are used or set aside for the final race and test"
         if budget.tokens is not None and sum([usage.tokens for usage in held]) > budget.tokens:
             return f"the next call could pass the cap of {budget.tokens} tokens"
         if budget.usd is None:

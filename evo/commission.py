@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -109,8 +109,26 @@ def make_ground(settings: RunSettings, task: Task, island: int) -> Ground[Any]:
     return Ground(island, settings.seed, method, racing, task, share, own.embedding_model is not None)
 
 
-def test_calls(task: Task) -> tuple[int, int]:
-    """Return how many calls the final test takes at least for the winner, and at most for the best seed prompt."""
-    rows = task.examples("test")
-    baseline = max((sum(task.calls(seed, rows)) for seed in task.brief.seeds), default=0)
-    return max(baseline, len(rows)), baseline
+@dataclass(frozen=True, slots=True)
+class FinalCalls:
+    """Calls of a run's end: the test takes ``winner`` at least, ``baseline`` at most; the race ``race`` at most."""
+
+    winner: int
+    baseline: int = 0
+    race: int = 0
+
+
+def final_calls(order: Commission) -> FinalCalls:
+    """Return how many calls the final race and the final test take, judged by the seed prompts."""
+    test, dev = order.task.examples("test"), order.task.examples("dev")
+    baseline = _dearest(order.task, test)
+    islands = range(len(order.settings.archipelago))
+    known = min(order.ground(island).racing.size(len(dev)) for island in islands)
+    contenders = order.settings.final_race if order.settings.final_race > 1 else 0
+    lacking = dev[known:]
+    return FinalCalls(max(baseline, len(test)), baseline, contenders * max(_dearest(order.task, lacking), len(lacking)))
+
+
+def _dearest(task: Task, rows: Sequence[int]) -> int:
+    """Return the calls that rows take with the seed prompt that takes most; 0 without seed prompts."""
+    return max((sum(task.calls(seed, rows)) for seed in task.brief.seeds), default=0)

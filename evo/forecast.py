@@ -10,8 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from evo.budget import KEPT_SHARE
-from evo.commission import Commission, commission, test_calls
+from evo.commission import Commission, commission, final_calls
 from evo.engine import checked
 from evo.model import Budget
 from evo.plugins import build_model
@@ -83,19 +82,19 @@ def unpaid_founding(order: Commission) -> str:
     books, worlds = _rehearsed(order, Budget(), [free] * len(order.models), judge, first_only=True)
     if any(world.births == world.founders for world in worlds):  # it breeds nothing, whatever it is given
         return ""
-    needed, kept = sum(world.founding_calls for world in worlds), min(books.final_calls, int(KEPT_SHARE * cap))
+    needed, kept = sum(world.founding_calls for world in worlds), books.kept(Budget(calls=cap)).calls
     if needed <= cap - kept:
         return ""
     dearest = max(range(len(worlds)), key=lambda island: worlds[island].founding_calls)
     method = order.settings.archipelago[dearest].method
     assert method is not None
-    # Beyond the founding as much again, so that something is bred; a test takes a quarter of any cap at most.
-    enough = max(2 * needed + books.final_calls, 4 * kept)
+    # Beyond the founding as much again, so that something is bred, and all that the race and the test may take.
+    enough = 2 * needed + books.final.calls
     return (
         f"the first prompts take about {needed:,} calls before anything is bred from them (island {dearest}, "
-        f"{method.name}: {worlds[dearest].founders} prompts), and {kept:,} of {cap:,} are set aside for the final "
-        f"test; raise budget.calls to {enough:,}, or lower the method's population or the rows of a birth (racing, "
-        "batch)"
+        f"{method.name}: {worlds[dearest].founders} prompts), and {kept:,} of {cap:,} are set aside for the "
+        f"final race and test; raise budget.calls to {enough:,}, or lower the method's population or the rows of a "
+        "birth (racing, batch)"
     )
 
 
@@ -108,7 +107,7 @@ def _rehearsed(
     first_only: bool = False,
 ) -> tuple[Books, list[Rehearsal]]:
     """Return the books of a rehearsal of all islands under one budget, and the islands."""
-    books = Books(budget, *test_calls(order.task))
+    books = Books(budget, final_calls(order))
     worlds = []
     for island in range(len(order.settings.archipelago)):
         places = order.models_of(island)

@@ -12,13 +12,13 @@ import time
 import zlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from evo.budget import BARREN, KEPT_SHARE, Usage
-from evo.commission import Models
+from evo.budget import BARREN, KEPT_SHARE, RACE_SHARE, Usage, capped
+from evo.commission import FinalCalls, Models
 from evo.errors import BudgetExhausted
 from evo.life import Ground, begin
 from evo.loop import live
@@ -43,8 +43,7 @@ class Books:
     """
 
     budget: Budget
-    winner_calls: int
-    baseline_calls: int
+    end: FinalCalls
     calls: int = 0
     tokens: float = 0.0
     usd: float | None = 0.0
@@ -57,20 +56,28 @@ class Books:
     _began: float = field(default_factory=time.monotonic)
 
     @property
-    def final_calls(self) -> int:
-        """Calls the final test takes."""
-        return self.winner_calls + self.baseline_calls
+    def test(self) -> Usage:
+        """What the final test takes."""
+        return self._like(self.end.winner + self.end.baseline)
 
     @property
     def final(self) -> Usage:
-        """What the final test takes."""
-        share = self.final_calls / max(1, self.task_calls)
+        """What the final race, as far as it is paid for, and the final test take."""
+        return self.test + capped(self._like(self.end.race), self.budget, RACE_SHARE)
+
+    def kept(self, budget: Budget) -> Usage:
+        """Return what is set aside for both."""
+        return capped(self.test, budget, KEPT_SHARE) + capped(self._like(self.end.race), budget, RACE_SHARE)
+
+    def _like(self, calls: int) -> Usage:
+        """Return what calls take that are like those so far."""
+        share = calls / max(1, self.task_calls)
         usd = None if self.task_usd is None else self.task_usd * share
-        return Usage(self.final_calls, round(self.task_tokens * share), usd)
+        return Usage(calls, round(self.task_tokens * share), usd)
 
     @property
     def affordable(self) -> float:
-        """Share of the final test that is paid for."""
+        """Share of the final race and test that is paid for."""
         final, budget = self.final, self.budget
         amounts = (
             (budget.calls, self.calls, final.calls),
@@ -94,18 +101,18 @@ class Books:
         return paid
 
     def _affordable(self, calls: int, tokens: float, usd: float | None) -> int:
-        final, fits, paid = self.final, 1.0, calls
+        held, fits, paid = self.kept(self.budget), 1.0, calls
         if time.monotonic() - self._began > PATIENCE_S:
             self.ended_by, fits = "time", 0.0
         for name, wanted, spent, kept in (
-            ("calls", calls, self.calls, final.calls),
-            ("tokens", tokens, self.tokens, final.tokens),
-            ("usd", usd, self.usd, final.usd),
+            ("calls", calls, self.calls, held.calls),
+            ("tokens", tokens, self.tokens, held.tokens),
+            ("usd", usd, self.usd, held.usd),
         ):
             cap = getattr(self.budget, name)
             if cap is None or not wanted or spent is None:
                 continue
-            left = cap - spent - min(kept or 0.0, KEPT_SHARE * cap)
+            left = cap - spent - (kept or 0.0)
             if left < fits * wanted:
                 self.ended_by, fits = name, max(0.0, left / wanted)
                 paid = int(calls * fits)
@@ -181,7 +188,7 @@ class Rehearsal:
 
     async def record(self, rows: Mapping[str, Sequence[Mapping[str, Any]]], status: IslandStatus) -> bool:
         """See `evo.life.World`."""
-        self.books.winner_calls = max(self.books.winner_calls, status.test_calls)
+        self.books.end = replace(self.books.end, winner=max(self.books.end.winner, status.test_calls))
         parents: dict[int, list[int]] = {}
         for edge in rows.get("edges", ()):
             parents.setdefault(edge["child"], []).append(edge["parent"])

@@ -178,6 +178,10 @@ def edge_rows(individual: Individual) -> list[dict[str, Any]]:
     ]
 
 
+FINAL_STEP = -1
+"""The step of what is found in the final race: of no island, and no part of an island's past."""
+
+
 def evaluation_rows(
     number: int, outcomes: Iterable[Outcome], split: str, step: int | None = None
 ) -> list[dict[str, Any]]:

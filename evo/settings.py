@@ -203,6 +203,8 @@ class RunSettings(Settings):
     """Judges replies, the same for all islands, where the scorer has them judged."""
     method: NamedSettings = Field(default_factory=lambda: NamedSettings(name="steady-state"))
     racing: NamedSettings | None = None
+    final_race: int = Field(default=4, ge=1)
+    """How many of the best race on the dev rows they lack, before the winner is tested; 1: none."""
     islands: int | tuple[IslandSettings, ...] = 1
     topology: Topology = "ring"
     migration: MigrationSettings = Field(default_factory=MigrationSettings)

@@ -41,7 +41,7 @@ def forecast_lines(found: Forecast) -> Iterator[str]:
     if found.offline:
         yield "note: no model was asked: tokens are guessed from bytes, and the cost is unknown"
     yield from map(_island, found.islands)
-    yield f"final test  {found.final_calls:,} calls, set aside"
+    yield f"final test  {found.final_calls:,} calls with the final race, set aside"
     seconds = "" if not found.seconds or found.seconds < 1 else f", about {duration(found.seconds)}"
     yield f"in all      {found.calls:,} calls, {found.tokens:,} tokens, {money(found.usd)}{seconds}"
     yield f"end         {_ENDS.get(found.ended_by) or f'budget.{found.ended_by} ends it'}"

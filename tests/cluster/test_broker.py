@@ -9,6 +9,7 @@ import cluster.broker
 import evo.store
 from cluster.broker import Broker
 from evo.budget import Usage
+from evo.commission import FinalCalls
 from evo.errors import BudgetExhausted, EvoError, Interrupted
 from evo.folder import RunFolder
 from evo.journal import read_table
@@ -206,12 +207,12 @@ async def test_the_first_fatal_error_is_the_runs_and_nothing_is_queued_after_it(
 
 async def test_a_part_of_every_cap_is_kept_for_the_final_test(open_broker):
     broker = open_broker(budget={"calls": 40, "tokens": 4000, "seconds": 1000})
-    await broker.keep_for_final(6)
+    await broker.keep_for_final(FinalCalls(6))
     assert broker.account.kept.calls == 6
     for number in range(34):
         assert await broker.admit(0, admission(str(number))) is None
         await broker.settle(0, [receipt(str(number))])
-    with pytest.raises(BudgetExhausted, match="set aside for the final test"):
+    with pytest.raises(BudgetExhausted, match="set aside for the final race and test"):
         await broker.admit(0, admission("one too many"))
     await broker.record({}, IslandStatus(0))
     assert broker.account.kept == Usage(6, 6 * 4, 0.0)
@@ -224,14 +225,14 @@ async def test_a_part_of_every_cap_is_kept_for_the_final_test(open_broker):
 @pytest.mark.parametrize(("calls", "kept"), [(1000, 250), (3, 0), (8, 2)])
 async def test_at_most_a_quarter_is_kept(open_broker, calls, kept):
     broker = open_broker(budget={"calls": calls})
-    await broker.keep_for_final(10_000)
+    await broker.keep_for_final(FinalCalls(10_000))
     assert broker.account.kept.calls == kept
 
 
 async def test_what_a_resumed_run_keeps_for_the_test_is_judged_by_its_own_pace(open_broker, monkeypatch):
     monkeypatch.setattr(evo.store, "elapsed_of", lambda path: (500.0, 1))
     broker = open_broker(budget={"seconds": 1000})
-    await broker.keep_for_final(100)
+    await broker.keep_for_final(FinalCalls(100))
     await broker.admit(0, admission("k"))
     await broker.settle(0, [receipt("k")])
     await broker.record({}, IslandStatus(0))
@@ -312,7 +313,7 @@ async def test_an_answer_of_an_earlier_run_is_a_call_like_one_that_is_sent(open_
     await first.close()
     broker = open_broker(budget={"tokens": 1000, "usd": 10.0, "seconds": 1000})
     status, born = IslandStatus(island=0), {"individuals": [individual_row(migrant(1))]}
-    await broker.keep_for_final(2)
+    await broker.keep_for_final(FinalCalls(2))
     assert await broker.record(born, status)
     assert await broker.admit(0, Admission("k", 50, 0.5, "m", "task", 1)) is not None
     assert await broker.record(born, status), "a call was needed in between"

