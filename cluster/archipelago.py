@@ -78,7 +78,7 @@ async def _voyage(
     judged = sorted({places.task for places in models})
     embedders = sorted({places.embedding for places in models if places.embedding is not None})
     slots = max(1, order.settings.concurrency // workers)
-    plan = WorkerPlan(order.task, order.models, slots, tuple(judged), tuple(embedders))
+    plan = WorkerPlan(order.task, order.models, slots, tuple(judged), tuple(embedders), order.judge)
     over = asyncio.Event()
     spare = itertools.count(workers)
     crew = [asyncio.create_task(_keep_worker(fleet, broker, place, plan, spare, over)) for place in range(workers)]

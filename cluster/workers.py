@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import traceback
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from cluster.batching import BatchingLedger
@@ -14,7 +13,7 @@ from evo.accounting import Accounted, Slots
 from evo.errors import ConfigError, EvoError, LlmError
 from evo.model import Completion, Evaluation
 from evo.plugins import build_model, resolve
-from evo.ports import Evaluator, Llm, Task
+from evo.ports import Evaluator, EvaluatorFactory, Llm, Task
 from evo.settings import ModelSettings
 
 AHEAD = 2
@@ -26,7 +25,7 @@ class WorkerPlan:
     """What every worker is given once: the task, the run's models, and how many calls it may have under way.
 
     ``judged`` are the places of the models under test, ``embedders`` of the embedding models: whether the task can be
-    scored with them, and whether they can embed, is known at the start.
+    scored with them, and whether they can embed, is known at the start. ``judge`` is the place of the one that judges.
     """
 
     task: Task
@@ -34,6 +33,7 @@ class WorkerPlan:
     slots: int
     judged: tuple[int, ...] = ()
     embedders: tuple[int, ...] = ()
+    judge: int | None = None
 
 
 class FitnessWorker:
@@ -66,7 +66,7 @@ class FitnessWorker:
                 job = await self._broker.next_job(self._number)
                 if job is None:
                     break
-                self._ahead[job.number] = job.size
+                self._ahead[job.number] = job.size * (1 if job.prompt is None else 1 + self._plan.task.judge_calls)
                 task = asyncio.create_task(self._do(job))
                 running.add(task)
                 task.add_done_callback(running.discard)
@@ -79,9 +79,10 @@ class FitnessWorker:
 
     async def _check(self) -> None:
         """End the run before its first call when a model cannot be made, or cannot do what it is there for."""
+        judge = self._plan.judge
         try:
             for place in self._plan.judged:
-                self._evaluator(place, self._model(place))
+                self._evaluator(place, self._model(place), None if judge is None else self._model(judge))
             for place in self._plan.embedders:
                 if not self._model(place).can_embed:
                     raise _no_embedder(self._plan.models[place].name)
@@ -106,29 +107,32 @@ class FitnessWorker:
         await self._broker.finish(self._number, job.number, result)
 
     async def _result(self, job: Job) -> Evaluation | Completion:
-        llm = self._accounted(job)
+        llm = self._accounted(job, job.model, job.purpose)
         if job.prompt is None:
             assert job.request is not None
             return await llm.complete(job.request)
-        return await self._evaluator(job.model, llm).evaluate(job.prompt, job.examples)
+        judge = None if self._plan.judge is None else self._accounted(job, self._plan.judge, "judge")
+        return await self._evaluator(job.model, llm, judge).evaluate(job.prompt, job.examples)
 
-    def _evaluator(self, model: int, llm: Llm) -> Evaluator:
+    def _evaluator(self, model: int, llm: Llm, judge: Llm | None) -> Evaluator:
         settings = self._plan.models[model]
-        build: Callable[..., Evaluator] = resolve("evo.evaluators", "rows")
-        return build(self._plan.task, llm, temperature=settings.temperature, max_tokens=settings.max_tokens)
+        build: EvaluatorFactory = resolve("evo.evaluators", "rows")
+        return build(
+            self._plan.task, llm, temperature=settings.temperature, max_tokens=settings.max_tokens, judge=judge
+        )
 
     def _one_done(self, job: Job) -> None:
         self._ahead[job.number] -= self._ahead[job.number] > 0
         self._progress.set()
 
-    def _accounted(self, job: Job) -> Accounted:
+    def _accounted(self, job: Job, model: int, purpose: str) -> Accounted:
         return Accounted(
-            self._model(job.model),
+            self._model(model),
             self._ledger,
             self._slots,
-            job.purpose,
+            purpose,
             job.individual,
-            self._plan.models[job.model].attempts,
+            self._plan.models[model].attempts,
             lambda: self._one_done(job),
         )
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from evo.errors import ConfigError
 from evo.life import Ground
 from evo.plugins import build, resolve
 from evo.ports import Task
@@ -59,6 +60,12 @@ class Commission:
             None if embedder is None else self.models.index(embedder),
         )
 
+    @property
+    def judge(self) -> int | None:
+        """Place of the model that judges in ``models``; None where the scorer asks none."""
+        judge = self.settings.judge_model
+        return self.models.index(judge) if judge is not None and self.task.judge_calls else None
+
     def kin_of(self, island: int) -> tuple[int, ...]:
         """Return the islands whose prompts are scored by this island's task model, itself among them."""
         everyone = self.settings.archipelago
@@ -80,6 +87,11 @@ def commission(path: Path, settings: RunSettings, base: Path, task: Task) -> Com
 def check(settings: RunSettings, task: Task) -> None:
     """Try everything that can be tried before a call is made. Raises ConfigError."""
     resolve("evo.executors", settings.executor)
+    if task.judge_calls and settings.judge_model is None:
+        raise ConfigError(
+            f"scorer {settings.task.scorer.name}: expected a model that judges, got none; set judge_model, better not "
+            "to the model whose replies it judges"
+        )
     for island in range(len(settings.archipelago)):
         ground = make_ground(settings, task, island)
         ground.method.start(ground.brief)

@@ -13,7 +13,8 @@ from typing import Any, TypeVar
 from evo.commission import Commission, commission, final_calls
 from evo.engine import checked
 from evo.model import Budget
-from evo.rates import Rates, guessed, measured
+from evo.plugins import build_model
+from evo.rates import STAND_IN, JudgeRates, Overheard, Rates, guessed, judge_rates, measured
 from evo.rehearsal import Books, Rehearsal
 from evo.settings import RunSettings
 
@@ -63,11 +64,11 @@ def forecast(settings: RunSettings, base: Path, *, offline: bool = False) -> For
     """Return what a run with these settings will take; see `evo.api.estimate`."""
     settings, task = checked(settings, base=base)
     order = commission(base, settings, base, task)
-    rates = _apart(_rates(order, offline=offline))
-    budget, pace_s = settings.budget.budget, _pace_s(order, rates)
+    rates, judge = _apart(_rates(order, offline=offline))
+    budget, pace_s = settings.budget.budget, _pace_s(order, [*rates, *([judge] if judge else [])])
     by_time = None if budget.seconds is None or not pace_s else int(budget.seconds / pace_s)
     limited = by_time is not None and (budget.calls is None or by_time < budget.calls)
-    books, worlds = _rehearsed(order, replace(budget, calls=by_time) if limited else budget, rates)
+    books, worlds = _rehearsed(order, replace(budget, calls=by_time) if limited else budget, rates, judge)
     return _forecast(order, books, worlds, pace_s, limited=limited, offline=offline, rates=rates)
 
 
@@ -77,7 +78,8 @@ def unpaid_founding(order: Commission) -> str:
     if cap is None:
         return ""
     free = Rates(0.0, 0.0, 0.0, 0.0, 0.0, None, None)
-    books, worlds = _rehearsed(order, Budget(), [free] * len(order.models), first_only=True)
+    judge = JudgeRates(0.0, 0.0, None, None)
+    books, worlds = _rehearsed(order, Budget(), [free] * len(order.models), judge, first_only=True)
     if any(world.births == world.founders for world in worlds):  # it breeds nothing, whatever it is given
         return ""
     needed, kept = sum(world.founding_calls for world in worlds), books.kept(Budget(calls=cap)).calls
@@ -97,14 +99,19 @@ def unpaid_founding(order: Commission) -> str:
 
 
 def _rehearsed(
-    order: Commission, budget: Budget, rates: Sequence[Rates], *, first_only: bool = False
+    order: Commission,
+    budget: Budget,
+    rates: Sequence[Rates],
+    judge: JudgeRates | None,
+    *,
+    first_only: bool = False,
 ) -> tuple[Books, list[Rehearsal]]:
     """Return the books of a rehearsal of all islands under one budget, and the islands."""
     books = Books(budget, final_calls(order))
     worlds = []
     for island in range(len(order.settings.archipelago)):
         places = order.models_of(island)
-        worlds.append(Rehearsal(order.ground(island), books, rates, places, first_only))
+        worlds.append(Rehearsal(order.ground(island), books, rates, places, first_only, judge))
 
     async def together() -> None:
         await asyncio.gather(*(world.run() for world in worlds))
@@ -161,13 +168,26 @@ def _island(order: Commission, number: int, world: Rehearsal) -> IslandForecast:
     )
 
 
-async def _rates(order: Commission, *, offline: bool) -> list[Rates]:
-    """Return what each of the run's models takes, in their order. Raises EvoError at the first that does not answer."""
+async def _rates(order: Commission, *, offline: bool) -> tuple[list[Rates], JudgeRates | None]:
+    """Return what each of the run's models takes, in their order, and what the judge does, where there is one.
+
+    Raises EvoError at the first that does not answer.
+    """
+    judge = None if order.judge is None else Overheard(build_model(STAND_IN if offline else order.models[order.judge]))
+    try:
+        found = await _rates_of_all(order, judge, offline=offline)
+    finally:
+        if judge is not None:
+            await judge.aclose()
+    return found, None if judge is None else judge_rates(judge, offline=offline)
+
+
+async def _rates_of_all(order: Commission, judge: Overheard | None, *, offline: bool) -> list[Rates]:
     uses = [order.models_of(number) for number in range(len(order.settings.archipelago))]
     found = []
     for place, model in enumerate(order.models):
         if offline:
-            found.append(await guessed(order.task, model))
+            found.append(await guessed(order.task, model, judge))
             continue
         found.append(
             await measured(
@@ -176,12 +196,13 @@ async def _rates(order: Commission, *, offline: bool) -> list[Rates]:
                 tests=any(place == use.task for use in uses),
                 writes=any(place == use.operator for use in uses),
                 embeds=any(place == use.embedding for use in uses),
+                judge=judge,
             )
         )
     return found
 
 
-def _pace_s(order: Commission, rates: Sequence[Rates]) -> float | None:
+def _pace_s(order: Commission, rates: Sequence[Rates | JudgeRates]) -> float | None:
     """Return seconds a call takes where as many are under way as may be; None where no model was asked."""
     known = [rate.latency_s for rate in rates if rate.latency_s is not None]
     if not known:

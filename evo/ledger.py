@@ -16,6 +16,8 @@ from evo.receipts import Admission, Receipt
 from evo.schema import call_row
 from evo.trial import Trial
 
+SCORING = ("task", "judge")
+"""Purposes of the calls that scoring a row takes: see `evo.ports.Task.calls`."""
 LOST = "lost with its worker"
 """Error of a call whose worker is gone: whether it was sent and billed is not known, so it counts as sent."""
 
@@ -196,7 +198,7 @@ class CallLedger:
         self._remember([(admission.key, completion)])
         self.account.settle(Usage(), usage)
         self.tally.recalled += 1
-        self.tally.task_recalled += receipt.purpose == "task"
+        self.tally.task_recalled += receipt.purpose in SCORING
         self._count_task(receipt)
         return completion
 
@@ -254,8 +256,8 @@ class CallLedger:
         self._count_task(receipt)
 
     def _count_task(self, receipt: Receipt) -> None:
-        """Learn what a task call takes, of a recalled answer too: a new one of the same kind would take as much."""
-        if receipt.purpose != "task":
+        """Learn what a row's call takes, of a recalled answer too: a new one of the same kind would take as much."""
+        if receipt.purpose not in SCORING:
             return
         self.tally.task_attempts += receipt.attempts
         if receipt.completion is not None:

@@ -195,7 +195,10 @@ class Racing(Protocol):
 
 
 class Scorer(Protocol):
-    """Reads a model's reply and scores it against the example's target."""
+    """Reads a model's reply and scores it against the example's target.
+
+    One that asks a model gets it from the evaluator, so that its calls are admitted and logged like all others.
+    """
 
     @property
     def wants_choices(self) -> bool:
@@ -225,6 +228,11 @@ class Task(Protocol):
         """What was left out of the data and why, one sentence each."""
         ...
 
+    @property
+    def judge_calls(self) -> int:
+        """How many calls of the run's judge one example takes; 0 where no model judges."""
+        ...
+
     def examples(self, split: str) -> Sequence[int]:
         """Return the numbers of a split (train, dev or test), in the run's shared order."""
         ...
@@ -236,7 +244,7 @@ class Task(Protocol):
     def calls(self, prompt: Prompt, examples: Sequence[int]) -> Sequence[int]:
         """Return how many model calls each of these examples takes at most, in their order, where none is known.
 
-        A call that several share counts for the first of them.
+        The judge's are among them. A call that several share counts for the first of them.
         """
         ...
 
@@ -254,9 +262,11 @@ class Evaluator(Protocol):
 
 
 class EvaluatorFactory(Protocol):
-    """Builds an evaluator for a task and a model; what a worker calls once for each model."""
+    """Builds an evaluator for a task, a model and, where the run has one, a judge; what a worker calls for a job."""
 
-    def __call__(self, task: Task, llm: Llm) -> Evaluator:
+    def __call__(
+        self, task: Task, llm: Llm, *, temperature: float, max_tokens: int, judge: Llm | None = None
+    ) -> Evaluator:
         """Return the evaluator."""
         ...
 

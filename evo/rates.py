@@ -8,13 +8,15 @@ from dataclasses import dataclass, field
 from evo.errors import EvoError, LlmError, OperatorError
 from evo.model import EXAMPLES, STAGES, Completion, Individual, Prompt, Request, demos_of
 from evo.plugins import build, build_model, resolve
-from evo.ports import Llm, Price, Task
+from evo.ports import EvaluatorFactory, Llm, Price, Task
 from evo.randomness import child_rng
 from evo.settings import ModelSettings, NamedSettings
 from evo.verdict import SEED
 
 TOKENS_PER_BYTE = 0.25
 """The guess where no model is asked: right for English within a third, too low for most other languages."""
+VERDICT_TOKENS = 60
+"""The guess of what a judge writes: two sentences and a line."""
 STAND_IN = ModelSettings(name="fake/toy", options={"garble": 0.0})
 """Whose replies operators can read: it writes in a rehearsal what the operator model will."""
 
@@ -55,8 +57,18 @@ class Rates:
         return self.prompt * _bytes(request.text), min(request.max_tokens, self.written * _bytes(reply))
 
 
+@dataclass(frozen=True, slots=True)
+class JudgeRates:
+    """What a call of the judge takes on average: tokens, and as `Rates` the price and seconds."""
+
+    prompt: float
+    output: float
+    price: Price | None
+    latency_s: float | None
+
+
 @dataclass(slots=True)
-class _Overheard:
+class Overheard:
     """`Llm` around another that keeps what was said."""
 
     inner: Llm
@@ -64,36 +76,50 @@ class _Overheard:
 
     @property
     def identity(self) -> str:
+        """The inner model's."""
         return self.inner.identity
 
     @property
     def can_choose(self) -> bool:
+        """The inner model's."""
         return self.inner.can_choose
 
     @property
     def can_embed(self) -> bool:
+        """The inner model's."""
         return self.inner.can_embed
 
     @property
     def price(self) -> Price | None:
+        """The inner model's."""
         return self.inner.price
 
     async def complete(self, request: Request) -> Completion:
+        """Answer as the inner model does."""
         self.said.append((request, await self.inner.complete(request)))
         return self.said[-1][1]
 
     async def aclose(self) -> None:
+        """Close the inner model."""
         await self.inner.aclose()
 
 
-async def measured(task: Task, model: ModelSettings, *, tests: bool, writes: bool, embeds: bool = False) -> Rates:
+async def measured(
+    task: Task,
+    model: ModelSettings,
+    *,
+    tests: bool,
+    writes: bool,
+    embeds: bool = False,
+    judge: Overheard | None = None,
+) -> Rates:
     """Return a model's rates, by a scored dev row where it ``tests``, a paraphrase where it ``writes``, an embedding.
 
     A call is sent once, never again. Raises EvoError when it fails.
     """
-    llm = _Overheard(build_model(model))
+    llm = Overheard(build_model(model))
     try:
-        notes = await _try_row(task, llm, model) if tests else []
+        notes = await _try_row(task, llm, model, judge) if tests else []
         asked, llm.said = llm.said, []
         notes += await _try_operator(task, llm) if writes else []
         await _try_embedding(task, llm) if embeds else None
@@ -104,13 +130,24 @@ async def measured(task: Task, model: ModelSettings, *, tests: bool, writes: boo
     return await _rates(task, asked, llm.said, llm.price, latency_s, [f"{model.name}: {note}" for note in notes])
 
 
-async def guessed(task: Task, model: ModelSettings) -> Rates:
+async def guessed(task: Task, model: ModelSettings, judge: Overheard | None = None) -> Rates:
     """Return a model's rates without asking it: from the bytes of one row, and replies of the stand-in's length."""
     chooses = model.name.startswith(("local/", "fake/"))
-    llm = _Overheard(build_model(STAND_IN.model_copy(update={"options": {"garble": 0.0, "choose": chooses}})))
-    await _try_row(task, llm, model)
+    llm = Overheard(build_model(STAND_IN.model_copy(update={"options": {"garble": 0.0, "choose": chooses}})))
+    await _try_row(task, llm, model, judge)
     guesses = [(request, _guess(request, reply)) for request, reply in llm.said]
     return await _rates(task, guesses, [], None, None, [])
+
+
+def judge_rates(judge: Overheard, *, offline: bool) -> JudgeRates:
+    """Return what the judge's calls took; with ``offline`` a stand-in was overheard, of whom only the bytes count."""
+    said = [(request, _guess(request, reply) if offline else reply) for request, reply in judge.said]
+    return JudgeRates(
+        _mean([reply.prompt_tokens for _, reply in said]),
+        VERDICT_TOKENS if offline else _mean([reply.output_tokens for _, reply in said]),
+        None if offline else judge.price,
+        None if offline else _mean([reply.latency_s for _, reply in said]),
+    )
 
 
 def _guess(request: Request, reply: Completion) -> Completion:
@@ -149,9 +186,10 @@ def probe_prompt(task: Task) -> Prompt:
     return next(iter(task.brief.seeds), Prompt.of(task.brief.description or "Answer."))
 
 
-async def _try_row(task: Task, llm: Llm, model: ModelSettings) -> list[str]:
+async def _try_row(task: Task, llm: Llm, model: ModelSettings, judge: Llm | None) -> list[str]:
     """Score the dev row of the most usual length; return what is wrong short of an error."""
-    evaluator = resolve("evo.evaluators", "rows")(task, llm, temperature=model.temperature, max_tokens=model.max_tokens)
+    build_evaluator: EvaluatorFactory = resolve("evo.evaluators", "rows")
+    evaluator = build_evaluator(task, llm, temperature=model.temperature, max_tokens=model.max_tokens, judge=judge)
     dev = task.brief.dev
     sizes = [sum(map(_bytes, example.inputs.values())) for example in dev]
     usual = min(range(len(dev)), key=lambda place: (abs(sizes[place] - _mean(sizes)), place))
@@ -163,7 +201,9 @@ async def _try_row(task: Task, llm: Llm, model: ModelSettings) -> list[str]:
         return [f"the scorer failed on a dev row: {outcome.error.removeprefix('scorer: ')}"]
     if outcome.score is None:
         raise _dead(model, outcome.error)
-    return [] if outcome.parsed else [f"no answer could be read in its reply to a dev row: {outcome.reply!r}"]
+    if outcome.parsed:
+        return []
+    return [f"no answer could be read in its reply to a dev row: {outcome.reply!r} ({outcome.reason})"]
 
 
 async def _try_operator(task: Task, llm: Llm) -> list[str]:

@@ -26,7 +26,7 @@ from evo.model import Budget, Completion, Evaluation, Individual, Outcome, Promp
 from evo.plugins import build_model
 from evo.ports import Llm, Price
 from evo.randomness import child_rng
-from evo.rates import STAND_IN, Rates
+from evo.rates import STAND_IN, JudgeRates, Rates
 from evo.status import IslandStatus
 
 PATIENCE_S = 20.0
@@ -129,6 +129,7 @@ class Rehearsal:
         rates: What calls to each of the run's models take.
         models: Places of the island's own among them: what one of them has answered it is not asked again.
         first_only: Whether to end with the founding.
+        judge: What a call of the judge takes, where there is one.
     """
 
     ground: Ground[Any]
@@ -136,6 +137,7 @@ class Rehearsal:
     rates: Sequence[Rates]
     models: Models
     first_only: bool = False
+    judge: JudgeRates | None = None
     births: int = 0
     founders: int = 0
     """Births that come from no prompt with a score."""
@@ -171,7 +173,11 @@ class Rehearsal:
         calls = sum(self.ground.task.calls(prompt, new))
         rates = self.rates[self.models.task]
         sent, answered = rates.row_tokens(prompt)
-        paid = self.books.pay(calls, len(new) * sent, len(new) * answered, rates.price, task=True)
+        judged = len(new) * self.ground.task.judge_calls
+        paid = self.books.pay(calls - judged, len(new) * sent, len(new) * answered, rates.price, task=True)
+        if self.judge is not None:
+            judge = self.judge
+            paid += self.books.pay(judged, judged * judge.prompt, judged * judge.output, judge.price, task=True)
         self.task_calls += paid
         self._tested[individual] += paid
         self._barren = 0 if paid else self._barren

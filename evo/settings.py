@@ -199,6 +199,8 @@ class RunSettings(Settings):
     operator_model: ModelSettings | None = None
     embedding_model: ModelSettings | None = None
     """Turns texts into vectors, for methods that compare prompts by them."""
+    judge_model: ModelSettings | None = None
+    """Judges replies, the same for all islands, where the scorer has them judged."""
     method: NamedSettings = Field(default_factory=lambda: NamedSettings(name="steady-state"))
     racing: NamedSettings | None = None
     final_race: int = Field(default=4, ge=1)
@@ -273,7 +275,7 @@ class RunSettings(Settings):
         """Every model the run uses, once."""
         found: list[ModelSettings] = []
         for island in self.archipelago:
-            for model in (island.model, island.operator_model, island.embedding_model):
+            for model in (island.model, island.operator_model, island.embedding_model, self.judge_model):
                 if model is not None and model not in found:
                     found.append(model)
         return tuple(found)
@@ -290,6 +292,6 @@ Owner = TypeVar("Owner", RunSettings, IslandSettings)
 
 
 def _placed(owner: Owner, base: Path) -> Owner:
-    names = ("model", "operator_model", "embedding_model")
+    names = ("model", "operator_model", "embedding_model", *(["judge_model"] * isinstance(owner, RunSettings)))
     models = {name: getattr(owner, name) for name in names}
     return owner.model_copy(update={name: model and model.placed(base) for name, model in models.items()})

@@ -9,10 +9,14 @@ from typing import Any, TypeVar
 
 from evo.errors import BudgetExhausted, ConfigError, Interrupted, LlmError
 from evo.model import Completion, Evaluation, Example, Outcome, Prompt, Score, total_cost
-from evo.ports import Llm
+from evo.ports import Llm, Scorer
+from fitness.datasets import as_text
+from fitness.judge import Bench, Judge
+from fitness.sandbox import require
 from fitness.scorers import Choice, takes_priors
 from fitness.target_likelihood import Likelihood
 from fitness.tasks import RowTask
+from fitness.unit_tests import Code
 
 T = TypeVar("T")
 REPLY_CHARS = 2000
@@ -29,16 +33,21 @@ class RowEvaluator:
 
     All rows asked for are under way at once: the model's wrappers limit how many calls really are. ``temperature``
     and ``max_tokens`` are those of a written answer; likelihoods need neither. Raises ConfigError when the scorer
-    insists on likelihoods and the model gives none.
+    insists on likelihoods and the model gives none, on isolation that this machine cannot give, or on a ``judge``.
     """
 
     task: RowTask
     llm: Llm
     temperature: float = 0.0
     max_tokens: int = 64
+    judge: Llm | None = None
 
     def __post_init__(self) -> None:
         scorer = self.task.scorer
+        if isinstance(scorer, Judge) and self.judge is None:
+            raise ConfigError("scorer judge: expected a model that judges, got none; set judge_model")
+        if isinstance(scorer, Code):
+            require(scorer.isolation)
         if self.llm.can_choose:
             return
         if isinstance(scorer, Choice) and scorer.by == "likelihood":
@@ -100,7 +109,7 @@ class RowEvaluator:
             call=call,
         )
         try:
-            score = await self.task.scorer(_above(replies[-1], prior), example)
+            score = await self._scorer(_above(replies[-1], prior), example)
             if not isinstance(score, Score):
                 raise TypeError(f"expected a Score, but the scorer gave {score!r}")
         except (BudgetExhausted, Interrupted):
@@ -108,12 +117,12 @@ class RowEvaluator:
         except Exception as error:  # scorers are the user's code: a crash is this row's, not the run's
             if isinstance(error, LlmError) and error.fatal:
                 raise
-            return replace(outcome, error=f"scorer: {type(error).__name__}: {error}")
+            return replace(outcome, error=as_text(f"scorer: {type(error).__name__}: {error}"))
         return replace(
             outcome,
             score=score.value,
-            answer=score.answer,
-            reason=score.reason,
+            answer=as_text(score.answer),  # half of a surrogate pair would make the log unwritable
+            reason=as_text(score.reason),
             parsed=score.parsed,
             reply=_kept(replies, score.answer),
         )
@@ -133,6 +142,11 @@ class RowEvaluator:
                 raise
             return error
         return completion.logprobs
+
+    @property
+    def _scorer(self) -> Scorer:
+        scorer = self.task.scorer
+        return Bench(scorer, self.judge) if isinstance(scorer, Judge) and self.judge is not None else scorer
 
     def _chooses(self, example: Example) -> bool:
         scorer = self.task.scorer

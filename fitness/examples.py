@@ -14,8 +14,9 @@ from evo.plugins import unknown
 from evo.ports import Scorer
 from evo.settings import TaskSettings
 from fitness.datasets import Rows, as_text, summary
+from fitness.flaws import row_flaw
 from fitness.layout import INPUT, PROMPT, agreed_placeholders, fill, input_template, placeholders
-from fitness.scorers import Choice, target_flaw
+from fitness.scorers import Choice
 from fitness.splits import normalised
 from fitness.target_likelihood import Likelihood
 
@@ -75,7 +76,7 @@ def draft_rows(table: Rows, plan: Plan, scorer: Scorer) -> tuple[list[Draft], st
     flaws = list(table.flaws)
     for place, row in zip(table.places, table.rows, strict=True):
         draft = _draft(row, plan)
-        flaw = draft if isinstance(draft, str) else target_flaw(scorer, draft.target)
+        flaw = draft if isinstance(draft, str) else row_flaw(scorer, draft.inputs, draft.target)
         if isinstance(draft, Draft) and not flaw:
             drafts.append(draft)
         else:

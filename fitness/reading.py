@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
+_NO_UNITS: Mapping[str, float] = {}
 ASCII = str.maketrans({0x2018: "'", 0x2019: "'", 0x201C: '"', 0x201D: '"', 0x2212: "-", 0x00A0: " "})
 WRAPPERS = {"(": ")", "[": "]", "{": "}", "<": ">", "«": "»"} | {mark: mark for mark in "\"'`*_"}
 SENTENCE_ENDS = ".,;:!?。"
@@ -47,10 +48,11 @@ def tidy(text: str) -> str:
     return text
 
 
-def number_in(text: str) -> float | None:
+def number_in(text: str, units: Mapping[str, float] = _NO_UNITS) -> float | None:
     """Return the first number after the last ``####``, else the last number in the text; None without a number.
 
-    Thousands separators, signs, decimals, currency signs and exponents are understood.
+    Thousands separators, signs, decimals, currency signs and exponents are understood, and ``units`` right after it,
+    which multiply it.
     """
     text = plain(text)
     _, mark, tail = text.rpartition("####")
@@ -60,7 +62,13 @@ def number_in(text: str) -> float | None:
     if found is None:
         return None
     sign = -1.0 if "-" in (found["sign"], found["minus"]) else 1.0
-    return sign * float(found["digits"].replace(",", "") + (found["power"] or ""))
+    value = sign * float(found["digits"].replace(",", "") + (found["power"] or ""))
+    return value * _factor(found.string[found.end() :], units) if units else value
+
+
+def _factor(after: str, units: Mapping[str, float]) -> float:
+    unit = re.match(r"\s*(" + "|".join(map(re.escape, _longest_first(list(units)))) + r")(?!\w)", after)
+    return units[unit[1]] if unit else 1.0
 
 
 def has_words(text: str, words: str, ignore_case: bool) -> bool:

@@ -11,8 +11,8 @@ import inspect
 import math
 import re
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar, Literal, get_args
@@ -23,13 +23,12 @@ from evo.plugins import build, resolve, unknown
 from evo.ports import Scorer
 from evo.settings import NamedSettings
 from fitness.reading import has_words, label_in, number_in, tidy
+from fitness.reasons import compared, quoted, unparsed
+from fitness.references import listed
 from fitness.target_likelihood import highest
 
 By = Literal["auto", "likelihood", "text"]
 Normalise = Literal["none", "length", "prior"]
-
-QUOTED_CHARS = 200
-"""A reason quotes at most this much of a target or an answer: there is one for each row that was missed."""
 
 REPLY_CHARS = 10_000
 """A regular expression of the user's sees at most this much of a reply: some take quadratic time."""
@@ -39,21 +38,29 @@ REPLY_CHARS = 10_000
 class Exact:
     """The whole reply must equal the target, spacing aside.
 
-    ``strip_punctuation`` also ignores closing punctuation and quotes, brackets or emphasis around the whole.
+    ``strip_punctuation`` also ignores closing punctuation and quotes, brackets or emphasis around the whole. With
+    ``any_of`` the target is a JSON list, as a column of lists gives, and the reply must equal one of it.
     """
 
     ignore_case: bool = True
     strip_punctuation: bool = True
+    any_of: bool = False
     wants_choices: ClassVar[bool] = False
 
     async def __call__(self, completion: Completion, example: Example) -> Score:
         """Return 1 or 0; an empty reply is unparsed."""
         answer = self._read(completion.text)
         if not answer:
-            return _unparsed("nothing", completion.text, example)
-        expected = self._read(example.target)
-        same = answer.casefold() == expected.casefold() if self.ignore_case else answer == expected
-        return _compared(same, answer, example)
+            return unparsed("nothing", completion.text, example)
+        known = listed(example.target) if self.any_of else (example.target,)
+        return compared(self._key(answer) in [self._key(self._read(text)) for text in known], answer, example)
+
+    def flaw(self, target: str) -> str:
+        """Return why no reply can equal a target; empty where one can."""
+        return f"target {target[:40]!r} is no JSON list" if self.any_of and not listed(target) else ""
+
+    def _key(self, text: str) -> str:
+        return text.casefold() if self.ignore_case else text
 
     def _read(self, text: str) -> str:
         return tidy(text) if self.strip_punctuation else " ".join(text.split())
@@ -75,9 +82,9 @@ class Choice:
     normalise: Normalise = "none"
 
     def __post_init__(self) -> None:
-        for field, value, allowed in (("by", self.by, By), ("normalise", self.normalise, Normalise)):
+        for name, value, allowed in (("by", self.by, By), ("normalise", self.normalise, Normalise)):
             if value not in get_args(allowed):
-                raise ConfigError(f"scorer choice: {unknown(field, str(value), set(get_args(allowed)))}")
+                raise ConfigError(f"scorer choice: {unknown(name, str(value), set(get_args(allowed)))}")
 
     @property
     def wants_choices(self) -> bool:
@@ -95,9 +102,9 @@ class Choice:
             answer = label_in(completion.text, example.choices)
             doubt = ""
         if answer is None:
-            missed = Score(0.0, reason=f"expected {_quoted(example.target)}, but {doubt}", parsed=False)
-            return missed if doubt else _unparsed("no single label", completion.text, example)
-        return _compared(answer == example.target, answer, example)
+            missed = Score(0.0, reason=f"expected {quoted(example.target)}, but {doubt}", parsed=False)
+            return missed if doubt else unparsed("no single label", completion.text, example)
+        return compared(answer == example.target, answer, example)
 
     def _values(self, completion: Completion, example: Example) -> tuple[float, ...]:
         per_token = self.normalise == "length"
@@ -121,25 +128,38 @@ def takes_priors(scorer: Scorer) -> bool:
 class Numeric:
     """The last number in the reply, or the one after ``####``, must equal the target's.
 
-    ``tolerance`` is absolute up to 1 and relative to the target beyond.
+    Args:
+        tolerance: Absolute up to 1 and relative to the target beyond.
+        units: What a unit right after a number multiplies it by, in replies and targets, such as ``{km: 1000, m: 1}``
+            or ``{"%": 0.01}``; a number without one of them, and every number where there are none, stands for itself.
     """
 
     tolerance: float = 1e-6
+    units: Mapping[str, float] = field(default_factory=dict)
     wants_choices: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         if not 0 <= self.tolerance < math.inf:
             raise ConfigError(f"scorer numeric: expected a tolerance of 0 or more, got {self.tolerance}; try 1e-6")
+        if not isinstance(self.units, Mapping) or not all(map(_is_factor, self.units.values())):
+            raise ConfigError(
+                f"scorer numeric: expected units with a number each, such as {{km: 1000, m: 1}}, got {self.units!r}"
+            )
 
     async def __call__(self, completion: Completion, example: Example) -> Score:
         """Return 1 or 0. Raises ValueError when the target holds no number."""
-        expected, found = number_in(example.target), number_in(completion.text)
+        expected, found = (number_in(text, self.units) for text in (example.target, completion.text))
         if expected is None:
             raise ValueError(f"the target {example.target[:40]!r} holds no number; use another scorer")
         if found is None:
-            return _unparsed("no number", completion.text, example)
+            return unparsed("no number", completion.text, example)
         near = abs(found - expected) <= self.tolerance * max(1.0, abs(expected))
-        return _compared(near, f"{found:.12g}", example)
+        return compared(near, f"{found:.12g}", example)
+
+    def flaw(self, target: str) -> str:
+        """Return why no reply can equal a target; empty where one can."""
+        value = number_in(target, self.units)
+        return f"target {target[:40]!r} holds no number" if value is None or math.isinf(value) else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,10 +172,10 @@ class Contains:
     async def __call__(self, completion: Completion, example: Example) -> Score:
         """Return 1 or 0; an empty reply is unparsed."""
         if not completion.text.strip():
-            return _unparsed("nothing", completion.text, example)
+            return unparsed("nothing", completion.text, example)
         if has_words(completion.text, example.target, self.ignore_case):
             return Score(1.0, example.target)
-        return Score(0.0, reason=f"expected a reply that contains {_quoted(example.target)}, but it does not")
+        return Score(0.0, reason=f"expected a reply that contains {quoted(example.target)}, but it does not")
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,14 +202,14 @@ class Regex:
         compiled = self._compiled()
         match = compiled.search(completion.text[:REPLY_CHARS])
         if not compiled.groups:
-            missed = Score(0.0, reason=f"expected a reply that matches {_quoted(self.pattern)}, but it does not")
+            missed = Score(0.0, reason=f"expected a reply that matches {quoted(self.pattern)}, but it does not")
             return Score(1.0, match[0]) if match else missed
         answer = (match[1] or "").strip() if match else ""
         if not answer:
-            return _unparsed(f"no match of {_quoted(self.pattern)}", completion.text, example)
+            return unparsed(f"no match of {quoted(self.pattern)}", completion.text, example)
         expected = example.target.strip()
         same = answer.casefold() == expected.casefold() if self.ignore_case else answer == expected
-        return _compared(same, answer, example)
+        return compared(same, answer, example)
 
     def _compiled(self) -> re.Pattern[str]:
         return re.compile(self.pattern, re.IGNORECASE if self.ignore_case else 0)
@@ -221,15 +241,23 @@ class FunctionScorer:
 def make_scorer(settings: NamedSettings, folder: Path = Path()) -> Scorer:
     """Return the scorer of a name with its arguments, or of ``module:function`` (its module may lie in ``folder``).
 
-    Raises ConfigError for an unknown name or an argument that does not fit.
+    A scorer with an argument ``folder`` is told this one. Raises ConfigError for an unknown name or an argument that
+    does not fit.
     """
-    if ":" not in settings.name:
-        return _built(settings)
-    target = imported(settings.name, str(folder.absolute()))
-    if isinstance(target, type):
-        return _built(settings)
-    arguments = {"function": settings.name, "folder": str(folder.absolute()), **settings.arguments}
-    return _built(NamedSettings.model_validate({"name": f"{__name__}:{FunctionScorer.__name__}", **arguments}))
+    place = str(folder.absolute())
+    target = imported(settings.name, place) if ":" in settings.name else resolve("evo.scorers", settings.name)
+    name = settings.name
+    arguments = settings.arguments
+    if ":" in name and not isinstance(target, type):
+        name, target, arguments = (
+            f"{__name__}:{FunctionScorer.__name__}",
+            FunctionScorer,
+            {"function": name, **arguments},
+        )
+    if callable(target) and "folder" in inspect.signature(target).parameters:
+        arguments = {"folder": place, **arguments}
+    scorer: Scorer = build("evo.scorers", NamedSettings.model_validate({"name": name, **arguments}))
+    return scorer
 
 
 @lru_cache
@@ -243,20 +271,6 @@ def imported(name: str, folder: str) -> Callable[..., Any]:
     return target  # type: ignore[no-any-return]
 
 
-def target_flaw(scorer: Scorer, target: str) -> str:
-    """Return why the scorer can never compare with this target; empty when it can."""
-    if isinstance(scorer, Numeric):
-        value = number_in(target)
-        if value is None or math.isinf(value):
-            return f"target {target[:40]!r} holds no number"
-    return ""
-
-
-def _built(settings: NamedSettings) -> Scorer:
-    scorer: Scorer = build("evo.scorers", settings)
-    return scorer
-
-
 def _verdict(verdict: Any) -> Score:
     if isinstance(verdict, Score):
         return verdict
@@ -267,23 +281,11 @@ def _verdict(verdict: Any) -> Score:
         raise TypeError(f"expected a number, (number, reason) or Score, got {type(value).__name__}") from None
 
 
+def _is_factor(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value != 0
+
+
 def _likeliest(values: tuple[float, ...], choices: tuple[str, ...]) -> str | None:
     """Return the choice with the highest value; None where a tie leaves it open. Raises ValueError for no numbers."""
     best = highest(values)
     return None if values.count(best) > 1 else choices[values.index(best)]
-
-
-def _compared(same: bool, answer: str, example: Example) -> Score:
-    """Return 1, or 0 with what was expected and what came."""
-    if same:
-        return Score(1.0, answer)
-    return Score(0.0, answer, f"expected {_quoted(example.target)}, got {_quoted(answer)}")
-
-
-def _unparsed(missing: str, text: str, example: Example) -> Score:
-    got = f"{missing} in the reply {' '.join(text[:400].split())[:80]!r}"
-    return Score(0.0, reason=f"expected {_quoted(example.target)}, got {got}", parsed=False)
-
-
-def _quoted(text: str) -> str:
-    return repr(text if len(text) <= QUOTED_CHARS else f"{text[:QUOTED_CHARS]} ...")

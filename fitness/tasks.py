@@ -13,6 +13,8 @@ from evo.randomness import child_rng
 from evo.settings import DataSettings, TaskSettings
 from fitness.datasets import Rows, read_rows
 from fitness.examples import Draft, Plan, draft_rows, make_plan, with_labels
+from fitness.json_schema import JsonSchema
+from fitness.judge import Judge
 from fitness.layout import INPUT, PROMPT, braced, near_misses, placeholders, unfilled
 from fitness.rendering import Frame, messages, stages
 from fitness.scorers import make_scorer, takes_priors
@@ -85,9 +87,17 @@ class RowTask:
         """Return how many calls one example takes under a prompt, a prior left out."""
         return 1 + len(stages(prompt))
 
+    @property
+    def judge_calls(self) -> int:
+        """How many calls of the judge one example takes; 0 where no model judges."""
+        return self.scorer.calls if isinstance(self.scorer, Judge) else 0
+
     def calls(self, prompt: Prompt, examples: Sequence[int]) -> tuple[int, ...]:
-        """Return how many calls each example takes at most: one a stage, and a prior for each new set of choices."""
-        stages, sets = self.stages(prompt), [self.rows[number].choices for number in examples]
+        """Return how many calls each example takes at most: stages, the judge's, a prior for each new set of choices.
+
+        A judge whose verdict cannot be read is asked again; that is not foreseen.
+        """
+        stages, sets = self.stages(prompt) + self.judge_calls, [self.rows[number].choices for number in examples]
         first = {choices: place for place, choices in reversed([*enumerate(sets)])} if takes_priors(self.scorer) else {}
         return tuple(stages + (first.get(choices) == place) for place, choices in enumerate(sets))
 
@@ -140,7 +150,7 @@ def load_task(
     parts = {name for seed in seeds for name, _ in seed.shown} | {PROMPT, INPUT, INSTRUCTION, EXAMPLES}
     notes += [*unfilled(settings.layout, parts, columns), *([] if splits.test else [NO_TEST])]
     frame = Frame(settings.layout, plan.placeholders)
-    mark = _fingerprint(rows, order, plan, settings)
+    mark = _fingerprint(rows, order, plan, settings, scorer)
     task = RowTask(rows, order, scorer, brief, frame, _locked(seeds, evolve), tuple(notes), mark)
     _check_seeds(task)
     return task
@@ -205,10 +215,13 @@ def _numbered(
     return rows, order
 
 
-def _fingerprint(rows: Sequence[Example], order: Order, plan: Plan, settings: TaskSettings) -> str:
+def _fingerprint(rows: Sequence[Example], order: Order, plan: Plan, settings: TaskSettings, scorer: Scorer) -> str:
     content = [[row.number, dict(row.inputs), row.target, row.choices] for row in rows]
     shape = [settings.layout, plan.template, sorted(plan.placeholders)]
-    return digest([content, order, shape, settings.scorer.name, repr(sorted(settings.scorer.arguments.items()))])
+    schema = [scorer.schema] if isinstance(scorer, JsonSchema) else []  # its file may change under the same name
+    return digest(
+        [content, order, shape, settings.scorer.name, repr(sorted(settings.scorer.arguments.items())), *schema]
+    )
 
 
 def _shown(example: Example, plan: Plan) -> Example:

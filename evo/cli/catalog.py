@@ -1,4 +1,4 @@
-"""``evo methods``, ``evo racing`` and ``evo models``."""
+"""``evo methods``, ``evo racing``, ``evo scorers`` and ``evo models``."""
 
 from __future__ import annotations
 
@@ -50,13 +50,22 @@ def methods(options: Namespace) -> None:
         print(f"  when  {row['when']}\n  cost  {row['cost']}")
         _print_arguments(row)
     print("racing, any policy with any method; `evo racing` lists their arguments")
-    for policy in map(_policy, sorted(names("evo.racing"))):
+    for policy in _plugins("evo.racing"):
         print(f"  {policy['name']:12} {policy['summary']}")
 
 
 def racing(options: Namespace) -> None:
     """List racing policies."""
-    rows = [_policy(name) for name in sorted(names("evo.racing"))]
+    _list("evo.racing", options)
+
+
+def scorers(options: Namespace) -> None:
+    """List scorers."""
+    _list("evo.scorers", options)
+
+
+def _list(group: str, options: Namespace) -> None:
+    rows = _plugins(group)
     if options.json:
         print(json.dumps(rows, indent=2))
         return
@@ -129,17 +138,17 @@ def _method(name: str) -> dict[str, Any]:
     }
 
 
-def _policy(name: str) -> dict[str, Any]:
-    kind = resolve("evo.racing", name)
-    return {"name": name, "summary": _summary(kind), "arguments": _arguments(kind)}
+def _plugins(group: str) -> list[dict[str, Any]]:
+    kinds = {name: resolve(group, name) for name in sorted(names(group))}
+    return [{"name": name, "summary": _summary(kind), "arguments": _arguments(kind)} for name, kind in kinds.items()]
 
 
 def _summary(kind: Any) -> str:
-    return (kind.__doc__ or "").strip().splitlines()[0] if kind.__doc__ else ""
+    return kind.__doc__.strip().splitlines()[0].replace("``", "`") if kind.__doc__ else ""
 
 
 def _arguments(kind: Any) -> dict[str, Any]:
-    return {f.name: _default(f) for f in fields(kind)} if is_dataclass(kind) else {}
+    return {f.name: _default(f) for f in fields(kind) if f.name != "folder"} if is_dataclass(kind) else {}
 
 
 def _print_arguments(row: Mapping[str, Any]) -> None:

@@ -140,8 +140,9 @@ def _compact(commands: _Commands) -> None:
 def _catalog(commands: _Commands) -> None:
     methods = _add(commands, "methods", "catalog:methods", "list search methods and their arguments")
     racing = _add(commands, "racing", "catalog:racing", "list racing policies and their arguments")
+    scorers = _add(commands, "scorers", "catalog:scorers", "list scorers and their arguments")
     models = _add(commands, "models", "catalog:models", "list local models, or fetch one")
     models.add_argument("pull", nargs="?", choices=["pull"], help="fetch a model")
     models.add_argument("name", nargs="?", help="such as smollm2-135m")
-    for parser in (methods, racing, models):
+    for parser in (methods, racing, scorers, models):
         parser.add_argument("--json", action="store_true", help="print one JSON document and nothing else")

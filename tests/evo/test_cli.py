@@ -142,7 +142,7 @@ def test_a_run_whose_budget_does_not_pay_its_first_prompts_says_so_while_it_star
     assert "best prompt" in out.partition("warning:")[2]
 
 
-@pytest.mark.parametrize("name", ["methods", "racing", "models"])
+@pytest.mark.parametrize("name", ["methods", "racing", "scorers", "models"])
 def test_the_catalogue_can_be_read_by_a_program_and_by_people(capsys, name):
     code, out, _ = command(capsys, name, "--json")
     listed = json.loads(out)
@@ -152,6 +152,13 @@ def test_the_catalogue_can_be_read_by_a_program_and_by_people(capsys, name):
     code, out, _ = command(capsys, name)
     assert code == 0
     assert all(one["name"] in out for one in listed)
+
+
+def test_scorers_are_listed_with_what_they_take(capsys):
+    by_name = {row["name"]: row for row in json.loads(command(capsys, "scorers", "--json")[1])}
+    assert by_name["numeric"]["arguments"] == {"tolerance": 1e-6, "units": {}}
+    assert "folder" not in by_name["json-schema"]["arguments"]
+    assert "`{name: chrf, words: 2}`" in command(capsys, "scorers")[1]
 
 
 def test_racing_policies_are_listed_beside_the_methods(capsys):

@@ -36,6 +36,10 @@ class ToyTask:
     def example(self, number: int) -> Example:
         return Example(number, {"input": f"row {number}"}, "a")
 
+    @property
+    def judge_calls(self) -> int:
+        return 0
+
     def calls(self, prompt: Prompt, examples: Sequence[int]) -> Sequence[int]:
         return [1] * len(examples)
 

@@ -214,6 +214,23 @@ async def test_a_verdict_of_another_type_is_this_rows_error(task, verdict):
     assert evaluation.outcomes[0].error.startswith("scorer: TypeError: ")
 
 
+@pytest.mark.parametrize("fails", [False, True])
+async def test_what_a_scorer_says_can_always_be_logged(task, fails):
+    @dataclass(frozen=True)
+    class Odd:
+        wants_choices: bool = False
+
+        async def __call__(self, completion, example):
+            if fails:
+                raise ValueError("half \ud800")
+            return Score(0.0, "half \ud800", "half \ud800")
+
+    (outcome,) = (await RowEvaluator(replace(task, scorer=Odd()), Model()).evaluate(PROMPT, (0,))).outcomes
+    assert "half" in (outcome.error if fails else outcome.answer and outcome.reason)
+    for text in (outcome.error, outcome.answer, outcome.reason):
+        text.encode()
+
+
 async def test_an_unparsed_reply_is_scored_zero_and_marked(task):
     async def wrong(request):
         return Completion("hard to say", 1, 1)

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from evo.errors import ConfigError
 from evo.model import Completion, Example, Score
 from evo.settings import NamedSettings
+from fitness.flaws import row_flaw
 from fitness.reading import label_in, number_in, tidy
-from fitness.scorers import Choice, Contains, Exact, FunctionScorer, Numeric, Regex, make_scorer, target_flaw
+from fitness.scorers import Choice, Contains, Exact, FunctionScorer, Numeric, Regex, make_scorer
 
 
 def score(scorer, reply: str, target: str, choices=(), **completion) -> Score:
@@ -46,6 +47,21 @@ def test_exact_sees_through_case_and_punctuation(reply):
 def test_exact_keeps_signs_that_mean_something(reply, target):
     result = score(Exact(), reply, target)
     assert (result.value, result.answer) == (0, tidy(reply))
+
+
+@pytest.mark.parametrize(
+    ("reply", "value"), [("NYC", 1), ("new york.", 1), ("York", 0), ('["NYC"]', 1), ("1898", 1), ("", 0)]
+)
+def test_exact_accepts_any_of_several_targets(reply, value):
+    assert score(Exact(any_of=True), reply, '["New York", "NYC", 1898]').value == value
+
+
+def test_several_targets_are_a_json_list():
+    assert score(Exact(), "NYC", '["New York", "NYC"]').value == 0
+    assert not row_flaw(Exact(any_of=True), {}, '["NYC"]')
+    for target in ("NYC", "[]", "[NYC", "[[1]]", "[" * 100_000):
+        assert "is no JSON list" in row_flaw(Exact(any_of=True), {}, target)
+        assert not row_flaw(Exact(), {}, target)
 
 
 def test_exact_can_be_strict():
@@ -291,10 +307,10 @@ def test_tolerance_is_absolute_below_one_and_relative_above():
 def test_a_target_without_number_is_no_zero():
     with pytest.raises(ValueError, match="holds no number"):
         score(Numeric(), "7", "seven")
-    assert target_flaw(Numeric(), "seven")
-    assert target_flaw(Numeric(), "9" * 400)
-    assert not target_flaw(Numeric(), "about 7")
-    assert not target_flaw(Exact(), "seven")
+    assert row_flaw(Numeric(), {}, "seven")
+    assert row_flaw(Numeric(), {}, "9" * 400)
+    assert not row_flaw(Numeric(), {}, "about 7")
+    assert not row_flaw(Exact(), {}, "seven")
 
 
 # --- contains and regex ----------------------------------------------------------------------------------------------
@@ -431,6 +447,27 @@ def test_a_class_of_the_users_is_a_scorer_with_arguments(folder):
 def test_mistakes_in_naming_a_function_are_explained(folder, name, arguments, message):
     with pytest.raises(ConfigError, match=message):
         made(folder, name, **arguments)
+
+
+@pytest.mark.parametrize(
+    ("reply", "target", "value"),
+    [
+        ("5 km", "5000", 1),
+        ("about 5,000m.", "5 km", 1),
+        ("5 kmh", "5", 1),
+        ("5 km", "5", 0),
+        ("#### 50% of it", "0.5", 1),
+        ("5e3 m", "5 km", 1),
+    ],
+)
+def test_units_multiply_the_number_before_them(reply, target, value):
+    assert score(Numeric(units={"m": 1, "km": 1000, "%": 0.01}), reply, target).value == value
+
+
+@pytest.mark.parametrize("units", [{"km": "1000"}, {"km": 0}, {"km": math.nan}, {"km": True}, ["km"]])
+def test_units_need_a_factor(units):
+    with pytest.raises(ConfigError, match="expected units with a number each"):
+        make_scorer(NamedSettings(name="numeric", units=units))
 
 
 def test_a_missing_module_is_explained(tmp_path):
