@@ -28,9 +28,9 @@ _CALLS = ["individual", "purpose", "model", "prompt_tokens", "output_tokens", "a
 
 
 def chosen(snapshot: Snapshot, limit: int = NODES) -> Places:
-    """Return who is shown, by importance: the best one's line, its other ancestors, youngest first, then the fittest."""
-    line = snapshot.ancestry.places(snapshot.line)
-    ancestors = snapshot.ancestry.up.closure(line[-1:])
+    """Return who is shown, by importance: the best, its line, its other ancestors, youngest first, then the fittest."""
+    line = snapshot.ancestry.places(snapshot.line[::-1])
+    ancestors = snapshot.ancestry.up.closure(line[:1])
     order = np.concatenate([line, ancestors[::-1], snapshot.by_rank])
     _, first = np.unique(order, return_index=True)
     places: Places = order[np.sort(first)][:limit]
@@ -43,16 +43,15 @@ def graph(snapshot: Snapshot, places: Places) -> dict[str, Any]:
     Nodes and links go by the place in the columns; an individual's step is its place in the whole log.
     """
     table = snapshot.births.take(places)
-    roots = np.diff(snapshot.ancestry.up.first)[places]
+    parents = np.diff(snapshot.ancestry.up.first)[places]
     links, roles = _links(snapshot, places)
     prompts, which = _prompts(snapshot, table)
     operators = table["operator"].cast(pa.string()).combine_chunks().dictionary_encode()
     return {
         "total": len(snapshot.numbers),
         "best": 0 if snapshot.best is not None else None,
-        "line": [*range(len(snapshot.line))][: len(places)],
         "step": places.tolist(),
-        "parents": roots.tolist(),
+        "parents": parents.tolist(),
         **{name: table[name].to_pylist() for name in ("id", "island", "generation", "status", "note")},
         **{name: table[name].to_pylist() for name in ("n_scored", "n_missing", "n_unparsed", "tokens", "cost_usd")},
         "fitness": table["fitness"].to_pylist(),

@@ -3,7 +3,7 @@ const count = graph.id.length;
 const parentsOf = graph.id.map(() => []), childrenOf = graph.id.map(() => []), callsOf = new Map();
 graph.links[0].forEach((child, at) => {
   parentsOf[child].push([graph.links[1][at], graph.roles[graph.links[2][at]]]);
-  childrenOf[graph.links[1][at]].push(child);
+  if (!childrenOf[graph.links[1][at]].includes(child)) childrenOf[graph.links[1][at]].push(child);
 });
 graph.calls.forEach((call) => callsOf.set(call[0], [...(callsOf.get(call[0]) || []), call]));
 const MOST_CHILDREN = 24;
@@ -33,20 +33,20 @@ function wordsOf(place) {
 function detailOf(place) {
   const base = baseOf(place), missing = graph.parents[place] - parentsOf[place].length;
   const facts = {
-    dev: graph.fitness[place] === null ? '' : `${percent(graph.fitness[place])} on ${whole(graph.n_scored[place])}`,
+    dev: graph.fitness[place] === null ? '' : percent(graph.fitness[place]), rows: graph.n_scored[place] ? whole(graph.n_scored[place]) : '',
     status: graph.status[place], island: String(graph.island[place]), 'step in the run': whole(graph.step[place] + 1), generation: String(graph.generation[place]),
     'rows missing': graph.n_missing[place] ? whole(graph.n_missing[place]) : '', unreadable: graph.n_unparsed[place] ? whole(graph.n_unparsed[place]) : '',
-    'tokens to score': whole(graph.tokens[place]), cost: graph.cost_usd[place] ? money(graph.cost_usd[place]) : '', number: String(graph.id[place]),
+    'tokens to score': whole(graph.tokens[place]), cost: graph.cost_usd[place] ? money(graph.cost_usd[place]) : '',
   };
   return [
     h('h3', { tabindex: '-1', id: 'chosen' }, `Individual ${nameOf(graph.id[place])}`),
-    h('p', { class: 'note' }, 'made by ', bdi(operatorOf(place)), place === graph.best ? ' · the best' : ''),
+    h('p', { class: 'note' }, 'made by ', bdi(operatorOf(place)), place === graph.best ? ' · the best' : '', ` · number ${graph.id[place]}`),
     graph.note[place] && h('p', { class: 'warn text' }, graph.note[place]),
     factsOf(facts),
     h('h4', null, base === null ? 'Prompt' : ['Changed from ', link(graph.id[base])]),
     base === null ? promptOf(partsOf(place)) : partsOf(place).length ? shownDiff(diffOf(partsOf(base), partsOf(place))) : promptOf(null),
     base !== null && partsOf(place).length > 0 && later('The prompt alone', () => h('div', null, promptOf(partsOf(place)))),
-    kinOf('Parents', parentsOf[place], missing && `${plural(missing, 'parent')} not in the graph`),
+    kinOf('Parents', parentsOf[place], missing > 0 && `${plural(missing, 'parent')} not in the graph`),
     kinOf('Children', childrenOf[place].slice(0, MOST_CHILDREN).map((child) => [child, '']), childrenOf[place].length > MOST_CHILDREN && `and ${childrenOf[place].length - MOST_CHILDREN} more`),
     callsShown(callsOf.get(place) || []),
   ];

@@ -13,6 +13,10 @@ function picture(width, height, words, ...children) {
   return s('svg', { viewBox: `0 0 ${width} ${height}`, width, height, role: 'img', 'aria-label': words }, children);
 }
 
+/** Return the width there is for a picture that would like to be this wide. */
+const room = (wish) => Math.max(280, Math.min(wish, document.getElementById('main').clientWidth - 2 * Math.min(40, Math.max(16, innerWidth * 0.04))));
+const narrow = innerWidth < 560;
+
 const scale = (from, to, low, high) => (value) => low + ((value - from) / (to - from || 1)) * (high - low);
 
 /** Return the ends of some values with a little room, within the scores there can be. */
@@ -20,8 +24,8 @@ function extent(values) {
   const known = values.filter((value) => value !== null && value !== undefined);
   if (!known.length) return [0, 1];
   const low = known.reduce((a, b) => Math.min(a, b)), high = known.reduce((a, b) => Math.max(a, b));
-  const room = Math.max(0.02, (high - low) * 0.06);
-  return [Math.max(0, low - room), Math.min(1, high + room)];
+  const edge = Math.max(0.02, (high - low) * 0.06);
+  return [Math.max(0, low - edge), Math.min(1, high + edge)];
 }
 
 /** Return a step that divides a span into about `count` round pieces. */
@@ -32,9 +36,13 @@ function niceStep(span, count) {
 
 function ticksOf(low, high, count) {
   const step = niceStep(high - low, count), ticks = [];
-  for (let k = Math.ceil(low / step - 1e-9); k * step <= high + step * 1e-9; k += 1) ticks.push(k * step);
+  for (let k = Math.ceil(low / step - 1e-9); k * step <= high + step * 1e-9; k += 1) ticks.push(k * step + 0);
   return ticks;
 }
+
+/** Return a short stroke as a key to a line of a picture. */
+const key = (name, upright) =>
+  s('svg', { width: 22, height: 12, viewBox: '0 0 22 12', 'aria-hidden': 'true', class: 'stroke' }, upright ? line(11, 2, 11, 10, name) : line(1, 6, 21, 6, name));
 
 const line = (x1, y1, x2, y2, name) => s('line', { x1, y1, x2, y2, class: name });
 const label = (x, y, text, anchor = 'start', name) => s('text', { x, y, 'text-anchor': anchor, class: name }, text);

@@ -22,7 +22,7 @@ function readColours() {
 function layOut() {
   view.width = canvas.parentElement.clientWidth;
   view.left = view.width < 480 ? 40 : 64;
-  view.lane = Math.max(48, Math.min(150, 420 / lanes.length));
+  view.lane = Math.max(48, Math.min(230, 500 / lanes.length));
   view.height = lanes.length * view.lane + 26;
   const dense = Math.min(2, window.devicePixelRatio || 1);
   canvas.width = view.width * dense;
@@ -76,7 +76,7 @@ function drawLanes(x) {
   });
   pen.fillStyle = colours.soft;
   pen.textAlign = 'center';
-  ticksOf(view.from, view.to, view.width / 110).forEach((step) => { if (step === Math.floor(step) && x(step) > view.left) pen.fillText(whole(step + 1), x(step), view.height - 9); });
+  ticksOf(view.from + 1, view.to + 1, view.width / 110).forEach((step) => { if (step === Math.floor(step) && x(step - 1) > view.left) pen.fillText(whole(step), x(step - 1), view.height - 9); });
 }
 
 function drawLinks() {
@@ -138,5 +138,5 @@ function mark(place, radius, colour, filled, word) {
   else pen.stroke();
   if (!word) return;
   pen.textAlign = view.x[place] > view.width - 60 ? 'right' : 'left';
-  pen.fillText(word, view.x[place] + (view.x[place] > view.width - 60 ? -10 : 10), view.y[place] + 4);
+  pen.fillText(word, view.x[place] + (view.x[place] > view.width - 60 ? -14 : 14), view.y[place] + 4);
 }

@@ -33,7 +33,7 @@ function duration(seconds) {
   return s < 3600 ? `${Math.floor(s / 60)} min ${s % 60} s` : `${Math.floor(s / 3600)} h ${Math.floor((s % 3600) / 60)} min`;
 }
 
-const pValue = (p) => (p < 0.001 ? p.toExponential(1).replace('e-', ' × 10⁻').replace(/⁻(\d+)$/, (_, n) => `⁻${raised(n)}`) : p.toFixed(3));
+const pValue = (p) => (p < 0.001 ? p.toExponential(1).replace('e-', '\u00a0×\u00a010⁻').replace(/⁻(\d+)$/, (_, n) => `⁻${raised(n)}`) : p.toFixed(3));
 const raised = (digits) => [...digits].map((digit) => '⁰¹²³⁴⁵⁶⁷⁸⁹'[digit]).join('');
 
 /** Return a button that selects an individual in the lineage graph, or its name where the graph leaves it out. */

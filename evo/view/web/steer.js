@@ -131,8 +131,8 @@ function lineage() {
 
 function legend() {
   const sign = (...drawn) => s('svg', { width: 12, height: 12, viewBox: '0 0 12 12', 'aria-hidden': 'true' }, drawn);
-  const item = (drawn, words) => h('li', null, sign(drawn), words);
+  const item = (drawn, words, shape) => (!shape || shapeOf.includes(shape)) && h('li', null, sign(drawn), words);
   return h('ul', { class: 'legend' },
-    item(s('circle', { cx: 6, cy: 6, r: 4, class: 'node' }), 'birth'), item(s('path', { d: 'M6 1L11 6L6 11L1 6Z', class: 'node' }), 'seed'), item(s('rect', { x: 2, y: 2, width: 8, height: 8, class: 'node' }), 'migrant'),
-    item(s('circle', { cx: 6, cy: 6, r: 4, class: 'link' }), 'dropped'), item(s('path', { d: 'M2 2L10 10M10 2L2 10', class: 'link' }), 'failed'), item(s('circle', { cx: 6, cy: 6, r: 4, class: 'node main' }), 'ancestor of the selected'));
+    item(s('circle', { cx: 6, cy: 6, r: 4, class: 'node' }), 'birth'), item(s('path', { d: 'M6 1L11 6L6 11L1 6Z', class: 'node' }), 'seed', 'diamond'), item(s('rect', { x: 2, y: 2, width: 8, height: 8, class: 'node' }), 'migrant', 'square'),
+    item(s('circle', { cx: 6, cy: 6, r: 4, class: 'link' }), 'dropped', 'ring'), item(s('path', { d: 'M2 2L10 10M10 2L2 10', class: 'link' }), 'failed', 'cross'), item(s('circle', { cx: 6, cy: 6, r: 4, class: 'node main' }), 'ancestor of the selected'));
 }

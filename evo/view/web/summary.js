@@ -36,7 +36,7 @@ function claim(result) {
   if (baseline.operator !== result.seed) return ['', 'unknown: no seed prompt was scored to compare with', true];
   if (winner.individual === baseline.individual) return ['no gain', 'no prompt beat the best seed prompt on dev', true];
   if (!gain) return ['', 'unknown: no test rows were scored', true];
-  const words = `${range(gain.low, gain.high)} at 95 %, paired on ${plural(gain.n, 'test row')}, p = ${pValue(gain.p_value)}`;
+  const words = `${range(gain.low, gain.high)} at 95 %, paired on ${plural(gain.n, 'test row')}, p\u00a0=\u00a0${pValue(gain.p_value)}`;
   const meaning = !gain.significant ? '; no significant gain' : gain.mean < 0 ? '; the seed prompt is better' : '';
   return [`${points(gain.mean)} points`, `over the best seed prompt, ${words}${meaning}`, !gain.significant || gain.mean < 0];
 }
@@ -71,21 +71,21 @@ function scores({ winner, baseline, seed }) {
     ['best prompt, test', winner.test, ''],
     ['best prompt, dev', { ...winner.dev, dev: true }, 'hollow'],
   ].filter((row) => row && row[1] && row[1].mean !== null);
-  const width = 640, left = 132, right = 500, x = scale(0, 1, left, right), bottom = 14 + rows.length * 30;
+  const width = room(640), left = narrow ? 8 : 132, right = narrow ? width - 8 : 500, tall = narrow ? 42 : 30;
+  const x = scale(0, 1, left, right), bottom = 14 + rows.length * tall;
   const words = (one) => (one.dev ? `${percent(one.mean)}, optimistic` : `${percent(one.mean)} [${percent(one.low)}, ${percent(one.high)}]`);
   const said = rows.map(([name, one]) => `${name} ${words(one)} on ${one.n} rows`).join('; ');
   const drawn = rows.map(([name, one, kind], place) => {
-    const y = 18 + place * 30;
+    const y = (narrow ? 34 : 18) + place * tall, value = one.dev ? `${percent(one.mean)} on ${one.n}, optimistic` : `${percent(one.mean)} on ${one.n}`;
     return [
-      label(left - 12, y + 4, name, 'end'),
+      narrow ? label(left, y - 14, `${name}: ${value}`) : [label(left - 12, y + 4, name, 'end'), label(right + 14, y + 4, value, 'start', 'strong')],
       !one.dev && line(x(one.low), y, x(one.high), y, `whisker ${kind}`),
       s('circle', { cx: x(one.mean), cy: y, r: 5, class: `pip ${kind}` }),
-      label(right + 14, y + 4, one.dev ? `${percent(one.mean)} on ${one.n}, optimistic` : `${percent(one.mean)} on ${one.n}`, 'start', 'strong'),
     ];
   });
-  const grid = [0, 0.25, 0.5, 0.75, 1].map((value) => [line(x(value), 4, x(value), bottom, 'axis'), label(x(value), bottom + 14, percent(value, 0), 'middle')]);
+  const grid = [0, 0.25, 0.5, 0.75, 1].map((value) => [line(x(value), 4, x(value), bottom, 'axis'), label(x(value), bottom + 14, percent(value, 0), narrow && value === 0 ? 'start' : narrow && value === 1 ? 'end' : 'middle')]);
   const rowsOf = table('Scores', [['', (row) => row[0]], ['mean', (row) => percent(row[1].mean), true], ['95 % interval', (row) => (row[1].dev ? 'chosen by it: none' : `[${percent(row[1].low)}, ${percent(row[1].high)}]`), true], ['rows', (row) => whole(row[1].n), true]], rows);
-  return h('div', null, h('div', { class: 'scroll' }, h('figure', null, picture(width, bottom + 20, `Scores: ${said}.`, grid, drawn))), later('These scores as a table', () => rowsOf));
+  return h('div', null, h('figure', null, picture(width, bottom + 20, `Scores: ${said}.`, grid, drawn)), later('These scores as a table', () => rowsOf));
 }
 
 function origin() {

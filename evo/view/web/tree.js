@@ -1,20 +1,24 @@
 // The line of descent of the best, step by step, and the kin of the living.
+const MOST_STEPS = 12;
+
 function descent() {
   const { steps, total } = story.descent;
-  if (!steps.length) return section('descent', 'Descent', h('p', null, 'No prompt has been scored yet.'));
+  const early = steps.length > MOST_STEPS ? steps.length - MOST_STEPS : 0;
+  if (!steps.length) return section('descent', 'How it came about', h('p', null, 'No prompt has been scored yet.'));
   return section(
     'descent', 'How it came about',
     h('p', { class: 'lead' }, 'The line of fittest parents. Gains are paired over the dev and train rows both prompts have a score for; the search chose this line by them, so they are optimistic.'),
     total > steps.length && h('p', { class: 'note' }, `${plural(total - steps.length, 'earlier step is', 'earlier steps are')} left out.`),
-    h('ol', { class: 'steps' }, steps.map(stepOf)),
+    early > 0 && later(`${plural(early, 'earlier step')}`, () => h('ol', { class: 'steps' }, steps.slice(0, early).map(stepOf))),
+    h('ol', { class: 'steps', start: early + 1 }, steps.slice(early).map((one, place) => stepOf(one, early + place))),
   );
 }
 
 function stepOf(one, place) {
   const gained = one.gain && one.gain.significant && one.gain.mean > 0;
-  const gain = one.gain && `${points(one.gain.mean)} points ${range(one.gain.low, one.gain.high)} on ${plural(one.gain.n, 'row')}`;
+  const gain = one.gain && one.role !== 'migrant_of' && `${points(one.gain.mean)} points ${range(one.gain.low, one.gain.high)} on ${plural(one.gain.n, 'row')}`;
   const rowsOf = ([count, ...named]) => `${whole(count)}${count ? ` (${named.join(', ')}${count > named.length ? ', …' : ''})` : ''}`;
-  const detail = one.gain && (one.won[0] || one.lost[0]) ? `rows won: ${rowsOf(one.won)}; lost: ${rowsOf(one.lost)}` : '';
+  const detail = gain && (one.won[0] || one.lost[0]) ? `rows won: ${rowsOf(one.won)}; lost: ${rowsOf(one.lost)}` : '';
   const text = place ? shownDiff(one.diff) : promptOf(one.diff.map((part) => [part.part, part.changes.map(([, said]) => said).join('')]));
   return h('li', { class: gained ? 'step gained' : 'step' },
     h('header', null, h('b', null, percent(one.fitness)), h('span', null, bdi(one.operator)), h('span', null, 'individual ', link(one.id)), one.role && one.role !== 'base' && h('span', null, 'parent as ', bdi(one.role)), gain && h('span', null, gain)),
@@ -25,7 +29,7 @@ function stepOf(one, place) {
 function phylogeny() {
   const found = story.phylogeny;
   if (!found || found.nodes.length < 2) return null;
-  const { nodes, links } = found, row = 16, width = 680;
+  const { nodes, links } = found, row = 16, width = narrow ? 420 : 680;
   const children = nodes.map(() => []), parentOf = nodes.map(() => null);
   links.forEach(([child, parent, steps]) => { children[parent].push(child); parentOf[child] = [parent, steps]; });
   const roots = nodes.map((_, place) => place).filter((place) => !parentOf[place]);

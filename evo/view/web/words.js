@@ -2,7 +2,7 @@
 const PIECES = /\s+|[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]|(?:(?![\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff])[\p{L}\p{M}\p{N}_])+|[^\p{L}\p{M}\p{N}_\s]/gu;
 const MOST_PAIRS = 4e6;
 
-/** Return [kind, text] stretches: same, removed, added. White space between two changes counts as changed with them. */
+/** Return [kind, text] stretches: same, removed, added. Always together: same and removed are the first text, same and added the second. */
 function changesOf(before, after) {
   const a = before.match(PIECES) || [], b = after.match(PIECES) || [];
   let head = 0, tail = 0;
@@ -30,24 +30,23 @@ function aligned(a, b) {
   return found;
 }
 
-/** Return pieces as few stretches; spaces that stand between changes go with them, removed before added. */
+/** Return pieces as few stretches, removed before added; a lone word between two changes counts as changed with them. */
 function joined(pieces) {
-  const found = [];
-  let removed = '', added = '';
+  const runs = [];
+  for (const [kind, text] of pieces) {
+    const last = runs[runs.length - 1];
+    if (last && (last.same !== '') === (kind === 'same')) last[kind] += text;
+    else runs.push({ same: '', removed: '', added: '', [kind]: text });
+  }
+  const found = [], change = { removed: '', added: '' };
   const flush = () => {
-    if (removed) found.push(['removed', removed]);
-    if (added) found.push(['added', added]);
-    removed = added = '';
+    for (const kind of ['removed', 'added']) if (change[kind]) found.push([kind, change[kind]]);
+    change.removed = change.added = '';
   };
-  pieces.forEach(([kind, text], place) => {
-    const between = kind === 'same' && !text.trim() && (removed || added) && place + 1 < pieces.length && pieces[place + 1][0] !== 'same';
-    if (kind === 'removed' || between) removed += text;
-    if (kind === 'added' || between) added += text;
-    if (kind === 'same' && !between) {
-      flush();
-      if (found.length && found[found.length - 1][0] === 'same') found[found.length - 1][1] += text;
-      else found.push(['same', text]);
-    }
+  runs.forEach((run, place) => {
+    const inside = place > 0 && place + 1 < runs.length && (run.same.match(/[\p{L}\p{M}\p{N}]+/gu) || []).length < 2;
+    if (run.same && !inside) { flush(); found.push(['same', run.same]); }
+    else { change.removed += run.removed + run.same; change.added += run.added + run.same; }
   });
   flush();
   return found;
