@@ -60,10 +60,14 @@ def quality(snapshot: Snapshot) -> dict[str, Any]:
 
 
 def failures(snapshot: Snapshot) -> dict[str, Any]:
-    """Return how often what failed: births, model calls, dev and train rows left without a score; numbers made alike."""
+    """Return how often what failed: births, model calls, rows without a score; numbers in notes made alike."""
     births = snapshot.births.filter(pc.equal(snapshot.births["status"].cast(pa.string()), FAILED))
-    calls = (error for piece in read_pieces(snapshot.folder, "calls", ["error"]) for error in piece["error"].to_pylist())
-    rows = (one for piece in read_pieces(snapshot.folder, "evaluations", ["error"]) for one in piece["error"].to_pylist())
+    calls = (
+        error for piece in read_pieces(snapshot.folder, "calls", ["error"]) for error in piece["error"].to_pylist()
+    )
+    rows = (
+        one for piece in read_pieces(snapshot.folder, "evaluations", ["error"]) for one in piece["error"].to_pylist()
+    )
     scored, unparsed = (pc.sum(snapshot.births[name]).as_py() or 0 for name in ("n_scored", "n_unparsed"))
     return {
         "births": _kinds(births["note"].to_pylist()),
@@ -82,9 +86,7 @@ def _line(
     median = _running_median(fitness)
     keep = np.unique(np.linspace(0, len(born) - 1, POINTS).astype(np.int64))
     keep = np.union1d(keep, np.flatnonzero(np.diff(best, prepend=np.nan) > 0)[-POINTS:])
-    points = [
-        [int(place) + 1, int(calls[born[place]]), _number(best[place]), _number(median[place])] for place in keep
-    ]
+    points = [[int(place) + 1, int(calls[born[place]]), _number(best[place]), _number(median[place])] for place in keep]
     arrivals = np.flatnonzero(migrants[born])[:POINTS]
     return {
         "island": island,

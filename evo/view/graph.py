@@ -76,7 +76,9 @@ def _links(snapshot: Snapshot, places: Places) -> tuple[list[list[int]], list[st
 def _prompts(snapshot: Snapshot, table: pa.Table) -> tuple[list[list[list[str]]], list[int]]:
     """Return the parts of each prompt once, and which of them each row has: -1 where a birth has none."""
     room, known = Room(TEXTS), texts_of(snapshot.folder, table["prompt"].combine_chunks())
-    order = {key: place for place, key in enumerate(dict.fromkeys(k for k in table["prompt"].to_pylist() if k in known))}
+    order = {
+        key: place for place, key in enumerate(dict.fromkeys(k for k in table["prompt"].to_pylist() if k in known))
+    }
     prompts = [[[name, room.fit(text)] for name, text in known[key].parts] for key in order]
     return prompts, [order.get(key, -1) for key in table["prompt"].to_pylist()]
 

@@ -59,7 +59,9 @@ def _distinct(snapshot: Snapshot, places: Places, line: int) -> Places:
     return np.array(kept, np.int32)
 
 
-def _scores(snapshot: Snapshot, numbers: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+def _scores(
+    snapshot: Snapshot, numbers: npt.NDArray[np.int64]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
     """Return the dev rows anybody was scored on, and a row of scores for each individual, NaN for none."""
     columns = ["individual", "example", "split", "score"]
     found = read_table(snapshot.folder, "evaluations", columns, only=("individual", pa.array(numbers)))

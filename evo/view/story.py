@@ -10,11 +10,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from evo.ancestry import Places
-from evo.errors import EvoError
 from evo.folder import RunFolder
 from evo.model import Individual
 from evo.secrets import secret_in
-from evo.verdict import SEED, finalists
+from evo.verdict import SEED, finalists, ranking
 from evo.view.course import course, failures, quality
 from evo.view.graph import NODES, chosen, graph
 from evo.view.kinship import descent, migration, phylogeny
@@ -57,10 +56,7 @@ def story(run: Run, *, nodes: int = NODES) -> dict[str, Any]:
 def _best(run: Run, result: Mapping[str, Any] | None) -> int | None:
     if result is not None:
         return int(result["winner"]["individual"])
-    try:
-        return run.best.number
-    except EvoError:
-        return None
+    return next(iter(ranking(run.path, 1)), None)
 
 
 def _head(run: Run, snapshot: Snapshot) -> dict[str, Any]:
@@ -96,7 +92,7 @@ def _models(islands: Any) -> dict[str, list[str]]:
 
 
 def _without_secrets(settings: Any, name: str = "") -> Any:
-    """Return settings without what looks like a secret; a configuration with one is refused, but files can be edited."""
+    """Return settings without what looks like a secret: most are refused when a run begins, but files can be edited."""
     if isinstance(settings, Mapping):
         return {key: _without_secrets(value, key) for key, value in settings.items()}
     if isinstance(settings, list):

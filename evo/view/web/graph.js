@@ -55,6 +55,9 @@ function draw() {
   drawLinks();
   drawNodes();
   pen.restore();
+  if (view.selected < 0) return;
+  canvas.dataset.selected = graph.id[view.selected];
+  canvas.dataset.at = `${view.x[view.selected].toFixed(1)} ${view.y[view.selected].toFixed(1)}`;
 }
 
 function drawLanes(x) {

@@ -16,7 +16,7 @@ function head() {
     h('p', { class: 'eyebrow' }, h('span', { class: open ? 'state open' : 'state' }, state), bdi(run.run), ` · as of ${made} UTC`),
     h('h1', null, bdi(run.description || run.run)),
     factsOf(facts),
-    later('Settings and versions', () => h('div', null, treeOf(run.settings), h('h3', null, 'Versions'), treeOf(run.versions))),
+    later('Settings and versions', () => h('div', null, treeOf(run.settings), h('p', { class: 'part' }, 'Versions'), treeOf(run.versions))),
   );
 }
 
