@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -176,8 +177,9 @@ def test_a_click_selects_and_the_diff_is_between_parent_and_child(browser: Brows
 
 def test_the_raw_reply_behind_an_individual_can_be_read(browser: Browser, report: Path, run: Run) -> None:
     page = opened(browser, report).page
-    calls = [row for row in run.calls().to_pylist() if row["individual"] == run.best.number]
-    reply = next(row["text"] for row in calls if row["purpose"] == "operator")
+    best = run.best.number
+    calls = run.calls().select(["individual", "purpose", "text"]).to_pylist()
+    reply = next(row["text"] for row in calls if (row["individual"], row["purpose"]) == (best, "operator"))
     page.locator("#detail summary", has_text="operator").first.click()
     assert page.locator("#detail pre").first.text_content() == reply
 
@@ -232,9 +234,8 @@ def test_hostile_texts_are_shown_as_text(browser: Browser, tmp_path: Path) -> No
 
 def test_what_is_injected_cannot_run(browser: Browser, report: Path) -> None:
     seen = opened(browser, report)
-    seen.page.evaluate(
-        "() => { const s = document.createElement('script'); s.textContent = 'window.owned = 1'; document.body.append(s); }"
-    )
+    script = "const s = document.createElement('script'); s.textContent = 'window.owned = 1'; document.body.append(s);"
+    seen.page.evaluate(f"() => {{ {script} }}")
     seen.page.evaluate("() => { document.body.insertAdjacentHTML('beforeend', '<img src=x onerror=\"owned = 1\">'); }")
     seen.page.wait_for_timeout(200)
     assert seen.page.evaluate("typeof window.owned") == "undefined"
@@ -280,7 +281,7 @@ def test_pictures_and_tables_have_words_and_headings_have_an_order(browser: Brow
     assert page.evaluate("[...document.querySelectorAll('table')].filter(e => !e.caption.textContent).length") == 0
     levels = page.evaluate("[...document.querySelectorAll('h1,h2,h3,h4')].map(e => +e.tagName[1])")
     assert levels[0] == 1
-    assert all(b - a <= 1 for a, b in zip(levels, levels[1:], strict=False))
+    assert all(b - a <= 1 for a, b in pairwise(levels))
     assert page.locator("main").count() == page.locator("nav").count() == page.locator("[role=status]").count() == 1
 
 
@@ -308,7 +309,10 @@ def test_five_thousand_individuals_can_be_moved_and_selected(browser: Browser, t
           const canvas = document.querySelector('canvas'), took = [];
           for (let k = 0; k < 20; k += 1) {
             canvas.dispatchEvent(new WheelEvent('wheel', { deltaX: k < 10 ? -30 : 30, cancelable: true }));
-            await new Promise((done) => requestAnimationFrame(() => { const began = performance.now(); setTimeout(() => done(took.push(performance.now() - began))); }));
+            await new Promise((done) => requestAnimationFrame(() => {
+              const began = performance.now();
+              setTimeout(() => done(took.push(performance.now() - began)));
+            }));
           }
           return took.sort((a, b) => a - b);
         }"""
