@@ -12,7 +12,6 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from evo.ancestry import Places
 from evo.journal import read_pieces, read_table
 from evo.model import FAILED, MIGRATION
 from evo.view.shorten import shortened
@@ -50,8 +49,8 @@ def quality(snapshot: Snapshot) -> dict[str, Any]:
     front = fitness > np.concatenate([[-1.0], np.maximum.accumulate(fitness)[:-1]])
     shown = np.union1d(np.linspace(0, len(places) - 1, DOTS).astype(np.int64), np.flatnonzero(front))
     shown = shown if len(places) > DOTS else np.arange(len(places))
-    points = zip(cost.round(1).tolist(), fitness.tolist(), snapshot.numbers[places].tolist(), strict=True)
-    points = list(points)
+    numbers = snapshot.numbers[places].tolist()
+    points = list(zip(cost.round(1).tolist(), fitness.tolist(), numbers, strict=True))
     return {
         "total": len(points),
         "points": [points[place] for place in shown],
@@ -79,7 +78,11 @@ def failures(snapshot: Snapshot) -> dict[str, Any]:
 
 
 def _line(
-    snapshot: Snapshot, island: int, born: Places, calls: npt.NDArray[np.int64], migrants: npt.NDArray[np.bool_]
+    snapshot: Snapshot,
+    island: int,
+    born: npt.NDArray[np.signedinteger[Any]],
+    calls: npt.NDArray[np.int64],
+    migrants: npt.NDArray[np.bool_],
 ) -> dict[str, Any]:
     fitness = np.where(snapshot.ok[born], snapshot.fitness[born], np.nan)
     best = np.fmax.accumulate(fitness) if len(fitness) else fitness

@@ -47,8 +47,8 @@ def migration(snapshot: Snapshot) -> dict[str, Any]:
     flows = []
     for way in sorted(sent):
         copies = [row["copy"] for row in found if row["accepted"] and (row["from_island"], row["to_island"]) == way]
-        copies = snapshot.ancestry.known([copy for copy in copies if copy is not None])
-        left = int(living[snapshot.ancestry.down.closure(copies)].sum())
+        places = snapshot.ancestry.known([copy for copy in copies if copy is not None])
+        left = int(living[snapshot.ancestry.down.closure(places)].sum())
         flows.append({"from": way[0], "to": way[1], "sent": sent[way], "accepted": taken[way], "living": left})
     return {"islands": snapshot.islands, "flows": flows, "living": int(living.sum()), "recent": RECENT}
 

@@ -54,18 +54,21 @@ class Snapshot:
     def ok(self) -> npt.NDArray[np.bool_]:
         """Who has a score and stayed in the race."""
         ok = np.array(self.births["status"].to_pylist()) == OK
-        return ok & ~np.isnan(self.fitness)
+        scored: npt.NDArray[np.bool_] = ok & ~np.isnan(self.fitness)
+        return scored
 
     @cached_property
     def fitness(self) -> npt.NDArray[np.float64]:
         """Mean dev score, NaN for those who have none."""
-        return self.births["fitness"].to_numpy().astype(np.float64)
+        fitness: npt.NDArray[np.float64] = self.births["fitness"].to_numpy().astype(np.float64)
+        return fitness
 
     @cached_property
     def ranked(self) -> npt.NDArray[np.bool_]:
         """Who is ``ok`` with at least half of the most evidence: those among whom the winner is chosen."""
         scored = np.where(self.ok, self.births["n_scored"].to_numpy(), 0)
-        return self.ok & (scored >= ENOUGH * scored.max(initial=0))
+        ranked: npt.NDArray[np.bool_] = self.ok & (scored >= ENOUGH * scored.max(initial=0))
+        return ranked
 
     @cached_property
     def by_rank(self) -> Places:
