@@ -142,7 +142,7 @@ class Lineage:
         ancestry = self._ancestry
         samples = self._place
         if alive:
-            others = self._breeding() if living is None else ancestry.known(living)
+            others = breeding(ancestry) if living is None else ancestry.known(living)
             samples = np.union1d(samples, others).astype(np.int32)
         small = simplify(ancestry.base if tree else ancestry.up, samples)
         return summary(self._folder, ancestry, small, self.number)
@@ -185,12 +185,6 @@ class Lineage:
     def _age(self, number: int) -> int:
         return int(self._ancestry.places([number])[0])
 
-    def _breeding(self) -> Places:
-        """Return the parents of each island's last births."""
-        islands = self._ancestry.numbers >> ISLAND_BITS
-        recent = [np.flatnonzero(islands == island)[-RECENT:] for island in np.unique(islands)]
-        return self._ancestry.up.around(np.concatenate(recent).astype(np.int32))
-
 
 class Numbered(Protocol):
     """Whatever has an individual's number."""
@@ -204,6 +198,13 @@ class Numbered(Protocol):
 def number_of(individual: Numbered | int) -> int:
     """Return an individual's number, or the number it is."""
     return individual if isinstance(individual, int) else individual.number
+
+
+def breeding(ancestry: Ancestry) -> Places:
+    """Return the parents of each island's last `RECENT` births: who counts as alive, as deaths are not logged."""
+    islands = ancestry.numbers >> ISLAND_BITS
+    recent = [np.flatnonzero(islands == island)[-RECENT:] for island in np.unique(islands)]
+    return ancestry.up.around(np.concatenate([*recent, np.empty(0, np.int64)]).astype(np.int32))
 
 
 def step_between(parent: Individual, child: Individual) -> Step:

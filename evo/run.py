@@ -240,6 +240,16 @@ class Run:
         """
         return compact(self.path)
 
+    def report(self, path: Path | str | None = None) -> Path:
+        """Write all there is to see of the run into one HTML file, ``report.html`` in its folder by default.
+
+        The page needs no network and nothing beside it; of a run that goes on it shows what is logged so far. Returns
+        the file's path. Raises EvoError when it cannot be written.
+        """
+        from evo.view.page import write_report
+
+        return write_report(self, self.path / "report.html" if path is None else Path(path))
+
     @property
     def ancestry(self) -> Ancestry:
         """The run's edges, indexed; made again only when births have been added."""

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import unicodedata
+import re
 
-_BIDI = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f\u061c")
+_STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+"""Control characters but tab and line feed, halves of surrogate pairs, bidirectional marks."""
 
 
 def safe(text: str) -> str:
-    """Return text that cannot steer a terminal: control, bidirectional and unpaired characters as escapes."""
-    return "".join(_shown(character) for character in text)
-
-
-def _shown(character: str) -> str:
-    if character in "\n\t":
-        return character
-    if character in _BIDI or unicodedata.category(character) in ("Cc", "Cs"):
-        return f"\\u{ord(character):04x}"
-    return character
+    """Return text that cannot steer a screen: control, bidirectional and unpaired characters as escapes."""
+    return _STEERING.sub(lambda sign: f"\\u{ord(sign[0]):04x}", text)
 
 
 def one_line(text: str, width: int) -> str:

@@ -20,6 +20,7 @@ start here:
   evo estimate examples/messages.yaml     what that takes, before it is spent
   evo best RUN                            the best prompt and its honest score
   evo lineage RUN                         where it came from
+  evo report RUN                          all of it as one HTML page
 
 exit codes: 0 done, 1 failed, 2 usage or configuration, 3 budget ended before any result, 130 interrupted (resumable)
 """
@@ -114,7 +115,9 @@ def _reading(commands: _Commands) -> None:
     show.add_argument("--sql", metavar="QUERY", help="what a DuckDB query finds in the run's tables (extra `sql`)")
     lineage = _add(commands, "lineage", "descent:lineage", "show where a prompt came from, word by word")
     output = lineage.add_mutually_exclusive_group()
-    for parser, options in ((best, best), (show, show), (lineage, output)):
+    report = _add(commands, "report", "reading:report", "write all there is to see of a run into one HTML file")
+    report.add_argument("-o", "--output", metavar="FILE", help="where to (default: report.html in the run's folder)")
+    for parser, options in ((best, best), (show, show), (lineage, output), (report, report)):
         parser.add_argument("run", help=_RUN)
         options.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
     lineage.add_argument("individual", nargs="?", help="its number (default: the best)")

@@ -1,4 +1,4 @@
-"""``evo best`` and ``evo show``: they read, and never write."""
+"""``evo best``, ``evo show`` and ``evo report``: they change nothing of a run."""
 
 from __future__ import annotations
 
@@ -61,6 +61,12 @@ def show(options: Namespace) -> None:
     for failure in about["failures"]:
         console.print(f"failed {failure['count']}x: {one_line(failure['note'], 150)}", markup=False, highlight=False)
     return None
+
+
+def report(options: Namespace) -> None:
+    """Write the report of a run; print its path."""
+    path = Run(options.run).report(options.output)
+    return print_json({"report": str(path)}) if options.json else print(path)
 
 
 def _operators(run: Run, *, as_json: bool) -> None:

@@ -99,6 +99,14 @@ def test_json_is_one_document_and_nothing_else(hostile, capsys, words):
     assert not STEERING.findall(out.replace("\n", "")), "a terminal shows JSON, too"
 
 
+def test_a_report_is_written_where_one_says_or_into_the_run(hostile, tmp_path, capsys):
+    code, out, err = command(capsys, "report", hostile, "-o", tmp_path / "r.html", "--json")
+    assert (code, err, json.loads(out)) == (0, "", {"report": str(tmp_path / "r.html")})
+    assert (tmp_path / "r.html").read_text().startswith("<!doctype html>")
+    assert command(capsys, "report", hostile)[1] == f"{hostile / 'report.html'}\n"
+    assert (hostile / "report.html").exists()
+
+
 def test_the_documents_hold_what_one_reads_them_for(hostile, capsys):
     best = json.loads(command(capsys, "best", hostile, "--json", "-k", "2")[1])
     assert [one["individual"] for one in best["top"]] == [2, 1]
@@ -206,6 +214,7 @@ BAD_INPUTS = [
     (["resume", "{run}", "--set", "budget.cals=4"], 2, "did you mean 'calls'"),
     (["models", "pull"], 2, "expects a name"),
     (["models", "pull", "no-such-model"], 2, "no-such-model"),
+    (["report", "{run}", "-o", "none/r.html"], 1, "name another file"),
     (["frobnicate"], 2, "invalid choice"),
 ]
 
@@ -229,7 +238,7 @@ def test_a_bad_input_is_one_message_and_no_traceback(hostile, tmp_path, capsys, 
         assert not (tmp_path / "runs").exists(), "what cannot run leaves no folder"
 
 
-@pytest.mark.parametrize("words", READING[:4], ids=" ".join)
+@pytest.mark.parametrize("words", [*READING[:4], ("report",)], ids=" ".join)
 @pytest.mark.parametrize(
     ("name", "content"),
     [
@@ -254,6 +263,7 @@ def test_a_run_that_scored_nothing_yet_can_be_looked_at(tmp_path, capsys):
     assert command(capsys, "show", path)[0] == 0
     assert "no operator's birth has ended yet" in command(capsys, "show", path, "--operators")[1]
     assert json.loads(command(capsys, "show", path, "--json")[1])["status"] == "unfinished"
+    assert command(capsys, "report", path)[0] == 0
     for name in ("best", "lineage"):
         code, out, err = command(capsys, name, path)
         assert (code, out) == (1, "")

@@ -1,0 +1,1 @@
+"""Pictures of a run: what one looks at, in a browser or a notebook."""

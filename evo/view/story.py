@@ -1,0 +1,127 @@
+"""All that a report tells of a run, as one plain document; `evo.view.page` shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from evo.ancestry import Places
+from evo.folder import RunFolder
+from evo.model import Individual
+from evo.secrets import secret_in
+from evo.verdict import SEED, finalists, ranking
+from evo.view.course import course, failures, quality
+from evo.view.graph import NODES, chosen, graph
+from evo.view.kinship import descent, migration, phylogeny
+from evo.view.rows import heat
+from evo.view.shorten import shortened
+from evo.view.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from evo.run import Run
+
+HIDDEN = "(left out: it looks like a secret)"
+
+
+def story(run: Run, *, nodes: int = NODES) -> dict[str, Any]:
+    """Return what there is to tell of a run, also of one that goes on: text, numbers, lists and mappings alone.
+
+    ``nodes`` is how many individuals are shown one by one. Reads the log once for each part; takes seconds for tens of
+    thousands of births. Raises EvoError when a file is damaged.
+    """
+    result = run.result
+    best = _best(run, result)  # first: whoever it is, the births read after it hold them
+    snapshot = Snapshot.of(run.path, run.settings, run.ancestry, best)
+    empty = not len(snapshot.numbers)
+    shown: Places = chosen(snapshot, nodes)
+    return {
+        "head": _head(run, snapshot),
+        "result": _result(run, result, best),
+        "course": course(snapshot),
+        "descent": descent(snapshot),
+        "graph": graph(snapshot, shown),
+        "operators": run.operators().to_pylist(),
+        "quality": quality(snapshot),
+        "migration": None if empty else migration(snapshot),
+        "phylogeny": phylogeny(snapshot),
+        "heat": heat(snapshot),
+        "failures": failures(snapshot),
+    }
+
+
+def _best(run: Run, result: Mapping[str, Any] | None) -> int | None:
+    if result is not None:
+        return int(result["winner"]["individual"])
+    return next(iter(ranking(run.path, 1)), None)
+
+
+def _head(run: Run, snapshot: Snapshot) -> dict[str, Any]:
+    manifest, settings, spent = RunFolder(run.path).manifest, run.settings, run.spent
+    islands = settings.archipelago
+    status = snapshot.births["status"].cast(pa.string())
+    return {
+        "run": run.path.resolve().name,
+        "description": settings.task.description,
+        "status": run.status,
+        "created_at": manifest["created_at"],
+        "made_at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "methods": sorted({one.method.name for one in islands if one.method}),
+        "models": _models(settings.archipelago),
+        "islands": len(islands),
+        "births": len(snapshot.numbers),
+        "failed": pc.sum(pc.equal(status, "failed")).as_py() or 0,
+        "dropped": pc.sum(pc.equal(status, "dropped")).as_py() or 0,
+        "calls": spent.calls,
+        "tokens": spent.tokens,
+        "usd": spent.usd,
+        "elapsed_s": run.elapsed_s,
+        "seed": settings.seed,
+        "versions": manifest["versions"],
+        "settings": _without_secrets(manifest["settings"]),
+    }
+
+
+def _models(islands: Any) -> dict[str, list[str]]:
+    roles = {"task": "model", "operators": "operator_model", "embeddings": "embedding_model"}
+    found = {role: {getattr(one, name).name for one in islands if getattr(one, name)} for role, name in roles.items()}
+    return {role: sorted(names) for role, names in found.items() if names}
+
+
+def _without_secrets(settings: Any, name: str = "") -> Any:
+    """Return settings without what looks like a secret: most are refused when a run begins, but files can be edited."""
+    if isinstance(settings, Mapping):
+        return {key: _without_secrets(value, key) for key, value in settings.items()}
+    if isinstance(settings, list):
+        return [_without_secrets(value, name) for value in settings]
+    if isinstance(settings, str):
+        return HIDDEN if secret_in({name: settings}) else shortened(settings)
+    return settings
+
+
+def _result(run: Run, result: Mapping[str, Any] | None, best: int | None) -> dict[str, Any] | None:
+    """Return winner, baseline and gain as the run found them, or as they stand; None while nothing is scored."""
+    if result is not None:
+        sides = {name: _finalist(result[name]) for name in ("winner", "baseline")}
+        looks = result.get("looks", 1)
+        return {**sides, "gain": result["gain"], "looks": looks, "ended": True, "seed": SEED}
+    if best is None:
+        return None
+    now = finalists(run.path)
+    sides = {name: _so_far(one) for name, one in (("winner", run.individual(best)), ("baseline", now.baseline))}
+    return {**sides, "gain": None, "looks": 1, "ended": False, "seed": SEED}
+
+
+def _finalist(found: Mapping[str, Any]) -> dict[str, Any]:
+    names = ("individual", "operator", "island", "generation", "dev", "test")
+    parts = [[name, shortened(text)] for name, text in found["parts"]]
+    return {**{name: found[name] for name in names}, "parts": parts}
+
+
+def _so_far(one: Individual) -> dict[str, Any]:
+    about = {"individual": one.number, "operator": one.operator, "island": one.island, "generation": one.generation}
+    parts = [[name, shortened(text)] for name, text in one.prompt.parts]
+    return {**about, "dev": {"mean": one.fitness, "n": one.evaluation.count}, "test": None, "parts": parts}

@@ -1,0 +1,14 @@
+// Put the page together.
+head();
+const parts = [verdict(), descent(), lineage(), course(), operators(), quality(), rows(), migration(), phylogeny(), failures()].filter(Boolean);
+document.getElementById('main').append(...parts);
+document.getElementById('contents').append(h('ul', null, parts.map((part) => h('li', null, h('a', { href: `#${part.id}` }, part.querySelector('h2').textContent)))));
+if (count) {
+  readColours();
+  layOut();
+  steer();
+  if (graph.best !== null) select(graph.best);
+  say('');
+  new ResizeObserver(() => { if (canvas.parentElement.clientWidth !== view.width) layOut(); }).observe(canvas.parentElement);
+  for (const query of ['(prefers-color-scheme: dark)', 'print']) matchMedia(query).addEventListener('change', () => { readColours(); layOut(); });
+}
