@@ -263,6 +263,12 @@ class Run:
             return int(result["winner"]["individual"])
         return self.top(1)[0].number
 
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
+        """Return what a notebook shows (`evo.view.notebook`)."""
+        from evo.view.notebook import run_bundle
+
+        return run_bundle(self)
+
     def __repr__(self) -> str:
         try:
             best = self.best

@@ -15,7 +15,7 @@ from evo.model import Individual
 from evo.secrets import secret_in
 from evo.verdict import SEED, finalists, ranking
 from evo.view.course import course, failures, quality
-from evo.view.graph import NODES, chosen, graph
+from evo.view.graph import NODES, TEXTS, chosen, graph
 from evo.view.kinship import descent, migration, phylogeny
 from evo.view.rows import heat
 from evo.view.shorten import shortened
@@ -27,23 +27,19 @@ if TYPE_CHECKING:
 HIDDEN = "(left out: it looks like a secret)"
 
 
-def story(run: Run, *, nodes: int = NODES) -> dict[str, Any]:
+def story(run: Run, *, nodes: int = NODES, texts: int = TEXTS) -> dict[str, Any]:
     """Return what there is to tell of a run, also of one that goes on: text, numbers, lists and mappings alone.
 
-    ``nodes`` is how many individuals are shown one by one. Reads the log once for each part; takes seconds for tens of
-    thousands of births. Raises EvoError when a file is damaged.
+    ``nodes`` is how many individuals are shown one by one, ``texts`` how many characters their prompts take; the
+    calls that made them take half as many. Reads the log once for each part; takes seconds for tens of thousands of
+    births. Raises EvoError when a file is damaged.
     """
-    result = run.result
-    best = _best(run, result)  # first: whoever it is, the births read after it hold them
-    snapshot = Snapshot.of(run.path, run.settings, run.ancestry, best)
+    snapshot, told = _begun(run)
     empty = not len(snapshot.numbers)
     shown: Places = chosen(snapshot, nodes)
     return {
-        "head": _head(run, snapshot),
-        "result": _result(run, result, best),
-        "course": course(snapshot),
-        "descent": descent(snapshot),
-        "graph": graph(snapshot, shown),
+        **told,
+        "graph": graph(snapshot, shown, texts),
         "operators": run.operators().to_pylist(),
         "quality": quality(snapshot),
         "migration": None if empty else migration(snapshot),
@@ -51,6 +47,19 @@ def story(run: Run, *, nodes: int = NODES) -> dict[str, Any]:
         "heat": heat(snapshot),
         "failures": failures(snapshot),
     }
+
+
+def opening(run: Run) -> dict[str, Any]:
+    """Return how a story begins: head, result, course and descent. Raises EvoError when a file is damaged."""
+    return _begun(run)[1]
+
+
+def _begun(run: Run) -> tuple[Snapshot, dict[str, Any]]:
+    result = run.result
+    best = _best(run, result)  # first: whoever it is, the births read after it hold them
+    snapshot = Snapshot.of(run.path, run.settings, run.ancestry, best)
+    told = {"head": _head(run, snapshot), "result": _result(run, result, best)}
+    return snapshot, {**told, "course": course(snapshot), "descent": descent(snapshot)}
 
 
 def _best(run: Run, result: Mapping[str, Any] | None) -> int | None:

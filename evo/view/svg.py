@@ -114,9 +114,8 @@ def _island(frame: Frame, one: Mapping[str, Any], colour: str) -> str:
     steps = "".join(f"H{x:.1f}V{y:.1f}" for x, y in points[1:])
     bottom = HEIGHT - _BOTTOM
     ticks = "".join(f"M{frame.x(arrival[0]):.1f} {bottom}v-6" for arrival in one["arrivals"])
-    return (
-        f'<path stroke="{colour}" d="M{points[0][0]:.1f} {points[0][1]:.1f}{steps}"/><path stroke="{colour}" d="{ticks}"/>'
-    )
+    first = f"M{points[0][0]:.1f} {points[0][1]:.1f}"
+    return f'<path stroke="{colour}" d="{first}{steps}{ticks}"/>'
 
 
 def _svg(frame: Frame, title: str, below: str, most: str, drawn: Iterable[str]) -> str:
