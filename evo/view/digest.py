@@ -78,8 +78,9 @@ def origin_table(descent: Mapping[str, Any]) -> str:
 def _step(step: Mapping[str, Any]) -> Iterable[str]:
     gain = step["gain"]
     words = "-" if gain is None else _between(gain["mean"], gain["low"], gain["high"])
-    dev = percent(step["fitness"])
-    return [str(step["id"]), text_of(step["operator"], 80), dev, words, changes_of(step["diff"])]
+    dev = percent(step["fitness"]).replace(" ", "&nbsp;")
+    change = changes_of(step["diff"], first=step["parent"] is None)
+    return [str(step["id"]), text_of(step["operator"], 80), dev, words, change]
 
 
 def _operator(row: Mapping[str, Any]) -> Iterable[str]:

@@ -35,9 +35,14 @@ def prompt_of(parts: Iterable[Sequence[str]]) -> str:
     return "".join(f'<blockquote style="margin-left:0">{one}</blockquote>' for one in shown)
 
 
-def changes_of(diffs: Iterable[Mapping[str, Any]]) -> str:
-    """Return what a birth changed in a prompt, what stayed the same cut short; of several parts those that changed."""
+def changes_of(diffs: Iterable[Mapping[str, Any]], *, first: bool = False) -> str:
+    """Return what a birth changed in a prompt, what stayed the same cut short; of several parts those that changed.
+
+    Of the ``first`` of a line, whose diff is with itself, the prompt.
+    """
     diffs = list(diffs)
+    if first:
+        return prompt_of([one["part"], "".join(text for _, text in one["changes"])] for one in diffs)
     changed = [one for one in diffs if any(kind in _MARKS for kind, _ in one["changes"])]
     shown = [(f"{text_of(one['part'])} " if len(diffs) > 1 else "") + _changes(one["changes"]) for one in changed]
     return "<br>".join(shown) or "unchanged"

@@ -57,10 +57,7 @@ class Frame:
 def image(svg: str, words: str) -> str:
     """Return a picture as an HTML element, with words for those who do not see it."""
     data = base64.b64encode(svg.encode()).decode()
-    return (
-        f'<img width="{WIDTH}" style="max-width:100%;height:auto" alt="{escaped(words)}" '
-        f'src="data:image/svg+xml;base64,{data}">'
-    )
+    return f'<img width="{WIDTH}" style="max-width:100%" alt="{escaped(words)}" src="data:image/svg+xml;base64,{data}">'
 
 
 def escaped(text: str) -> str:
