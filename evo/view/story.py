@@ -34,11 +34,12 @@ def story(run: Run, *, nodes: int = NODES, texts: int = TEXTS) -> dict[str, Any]
     calls that made them take half as many. Reads the log once for each part; takes seconds for tens of thousands of
     births. Raises EvoError when a file is damaged.
     """
-    snapshot, told = _begun(run)
+    result = run.result
+    snapshot = snapshot_of(run, result)
     empty = not len(snapshot.numbers)
     shown: Places = chosen(snapshot, nodes)
     return {
-        **told,
+        **_opening(run, snapshot, result),
         "graph": graph(snapshot, shown, texts),
         "operators": run.operators().to_pylist(),
         "quality": quality(snapshot),
@@ -51,21 +52,35 @@ def story(run: Run, *, nodes: int = NODES, texts: int = TEXTS) -> dict[str, Any]
 
 def opening(run: Run) -> dict[str, Any]:
     """Return how a story begins: head, result, course and descent. Raises EvoError when a file is damaged."""
-    return _begun(run)[1]
-
-
-def _begun(run: Run) -> tuple[Snapshot, dict[str, Any]]:
     result = run.result
-    best = _best(run, result)  # first: whoever it is, the births read after it hold them
-    snapshot = Snapshot.of(run.path, run.settings, run.ancestry, best)
-    told = {"head": _head(run, snapshot), "result": _result(run, result, best)}
-    return snapshot, {**told, "course": course(snapshot), "descent": descent(snapshot)}
+    return _opening(run, snapshot_of(run, result), result)
 
 
-def _best(run: Run, result: Mapping[str, Any] | None) -> int | None:
+def snapshot_of(run: Run, result: Mapping[str, Any] | None) -> Snapshot:
+    """Return a run as it stands, with the winner by its ``result``, or the best so far where it has none."""
     if result is not None:
-        return int(result["winner"]["individual"])
-    return next(iter(ranking(run.path, 1)), None)
+        best: int | None = int(result["winner"]["individual"])
+    else:  # looked for first: whoever it is, the births read after it hold them
+        best = next(iter(ranking(run.path, 1)), None)
+    return Snapshot.of(run.path, run.settings, run.ancestry, best)
+
+
+def verdict_of(run: Run, result: Mapping[str, Any] | None, best: int | None) -> dict[str, Any] | None:
+    """Return winner, baseline and gain as the run found them, or as they stand; None while nothing is scored."""
+    if result is not None:
+        sides = {name: _finalist(result[name]) for name in ("winner", "baseline")}
+        looks = result.get("looks", 1)
+        return {**sides, "gain": result["gain"], "looks": looks, "ended": True, "seed": SEED}
+    if best is None:
+        return None
+    now = finalists(run.path)
+    sides = {name: _so_far(one) for name, one in (("winner", run.individual(best)), ("baseline", now.baseline))}
+    return {**sides, "gain": None, "looks": 1, "ended": False, "seed": SEED}
+
+
+def _opening(run: Run, snapshot: Snapshot, result: Mapping[str, Any] | None) -> dict[str, Any]:
+    told = {"head": _head(run, snapshot), "result": verdict_of(run, result, snapshot.best)}
+    return {**told, "course": course(snapshot), "descent": descent(snapshot)}
 
 
 def _head(run: Run, snapshot: Snapshot) -> dict[str, Any]:
@@ -109,19 +124,6 @@ def _without_secrets(settings: Any, name: str = "") -> Any:
     if isinstance(settings, str):
         return HIDDEN if secret_in({name: settings}) else shortened(settings)
     return settings
-
-
-def _result(run: Run, result: Mapping[str, Any] | None, best: int | None) -> dict[str, Any] | None:
-    """Return winner, baseline and gain as the run found them, or as they stand; None while nothing is scored."""
-    if result is not None:
-        sides = {name: _finalist(result[name]) for name in ("winner", "baseline")}
-        looks = result.get("looks", 1)
-        return {**sides, "gain": result["gain"], "looks": looks, "ended": True, "seed": SEED}
-    if best is None:
-        return None
-    now = finalists(run.path)
-    sides = {name: _so_far(one) for name, one in (("winner", run.individual(best)), ("baseline", now.baseline))}
-    return {**sides, "gain": None, "looks": 1, "ended": False, "seed": SEED}
 
 
 def _finalist(found: Mapping[str, Any]) -> dict[str, Any]:
