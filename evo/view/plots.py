@@ -79,7 +79,7 @@ def fitness(run: Run, ax: Axes | None = None, *, over: Literal["births", "calls"
     in_percent(ax.yaxis)
     ax.grid(axis="y", color=RULE)
     ax.set(xlabel="births of the island" if over == "births" else "model calls of the run", ylabel="dev fitness")
-    ax.legend(frameon=False, fontsize="small", loc="lower right")
+    ax.legend(frameon=False, fontsize="small", loc="upper left", bbox_to_anchor=(1, 1))
     return ax
 
 
