@@ -30,9 +30,9 @@ def verdict_of(result: Mapping[str, Any]) -> str:
 def score_rows(result: Mapping[str, Any]) -> list[list[str]]:
     """Return winner and seed prompt with their scores, for a table."""
     winner, baseline = result["winner"], result["baseline"]
-    rows = [["test", _estimate(winner["test"])]] if result["ended"] else []
+    rows = [["test", estimate_of(winner["test"])]] if result["ended"] else []
     if result["ended"] and baseline["operator"] == SEED and baseline["individual"] != winner["individual"]:
-        rows.append(["test of the seed prompt", _estimate(baseline["test"])])
+        rows.append(["test of the seed prompt", estimate_of(baseline["test"])])
     dev = winner["dev"]
     rows.append(["dev", f"{percent(dev['mean'])} on {dev['n']} rows, optimistic: it was chosen by them"])
     made = f"island {winner['island']}, generation {winner['generation']}, by {text_of(winner['operator'], 80)}"
@@ -75,7 +75,7 @@ def origin_table(descent: Mapping[str, Any]) -> str:
     return table(caption, ("phrase", "first had by", "made by", "island"), rows)
 
 
-def _step(step: Mapping[str, Any]) -> Iterable[str]:
+def _step(step: Mapping[str, Any]) -> list[str]:
     gain = step["gain"]
     words = "-" if gain is None else _between(gain["mean"], gain["low"], gain["high"])
     dev = percent(step["fitness"]).replace(" ", "&nbsp;")
@@ -83,13 +83,14 @@ def _step(step: Mapping[str, Any]) -> Iterable[str]:
     return [str(step["id"]), text_of(step["operator"], 80), dev, words, change]
 
 
-def _operator(row: Mapping[str, Any]) -> Iterable[str]:
+def _operator(row: Mapping[str, Any]) -> list[str]:
     gain = "-" if row["gain"] is None else _between(row["gain"], row["gain_low"], row["gain_high"])
     counts = [f"{row[name]:,}" for name in ("tried", "compared", "improved")]
     return [text_of(row["operator"], 80), *counts, gain, f"{row['calls']:,}", f"{row['task_calls']:,}"]
 
 
-def _estimate(estimate: Mapping[str, Any] | None) -> str:
+def estimate_of(estimate: Mapping[str, Any] | None) -> str:
+    """Return a mean with its interval and rows in words."""
     if estimate is None:
         return "not scored"
     interval = f"[{percent(estimate['low'])}, {percent(estimate['high'])}]"

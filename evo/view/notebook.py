@@ -10,17 +10,19 @@ from __future__ import annotations
 
 import html
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evo.ancestry import Ancestry
+from evo.cli.report import gain_words
 from evo.cli.text import percent
 from evo.folder import RunFolder
 from evo.model import Individual, sequence_of
 from evo.statistics import mean_interval
 from evo.untrusted import one_line, safe
 from evo.view.course import course
-from evo.view.digest import cost_rows, operators_table, origin_table, score_rows, steps_table, verdict_of
+from evo.view.digest import cost_rows, estimate_of, operators_table, origin_table, score_rows, steps_table, verdict_of
 from evo.view.kinship import descent
 from evo.view.markup import folded, prompt_of, table, text_of
 from evo.view.page import html_of
@@ -29,7 +31,7 @@ from evo.view.story import opening, story
 from evo.view.svg import colour_of, course_picture, image, line_picture
 
 if TYPE_CHECKING:
-    from evo.run import Run
+    from evo.run import Best, Run
 
 NODES, TEXTS = 400, 300_000
 """Individuals in a notebook's page, and characters of their prompts."""
@@ -69,9 +71,23 @@ def lineage_bundle(folder: Path, ancestry: Ancestry, number: int) -> Bundle:
 
 def individual_bundle(one: Individual) -> Bundle:
     """Return an individual as text and HTML: who it is, its prompt, its scores and mistakes."""
+    return _individual(one, {})
+
+
+def best_bundle(best: Best) -> Bundle:
+    """Return the best individual as text and HTML, with the honest figures where there are some."""
+    honest = {}
+    if best.test is not None:
+        honest["test"] = estimate_of(asdict(best.test))
+    if best.gain is not None:
+        honest["gain"] = gain_words(asdict(best.gain), same=False)
+    return _individual(best.individual, honest)
+
+
+def _individual(one: Individual, honest: Mapping[str, str]) -> Bundle:
     place = f"number {sequence_of(one.number)} of island {one.island}, generation {one.generation}"
     head = f"Individual {one.number}: {place}"
-    facts = _facts(one)
+    facts = {**honest, **_facts(one)}
     lines = [f"  {name:<9}{value}" for name, value in facts.items()]
     said = [f"  {line}" for name, text in one.prompt.parts for line in _said(name, text, len(one.prompt.parts))]
     rows = [[name, text_of(value)] for name, value in facts.items()]

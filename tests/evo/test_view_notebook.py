@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import html
+import json
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
@@ -17,7 +18,7 @@ from records import born
 from reported import COPY, reported, without_evidence
 
 from evo.model import Evaluation, Individual, Outcome, Prompt, individual_number
-from evo.run import Run
+from evo.run import Estimate, Gain, Run
 from evo.view import notebook
 from evo.view.page import html_of
 from evo.view.story import story
@@ -185,6 +186,14 @@ def test_an_individual_shows_its_prompt_its_score_and_its_mistakes() -> None:
     assert "Outcome(" not in bundle["text/plain"]
 
 
+def test_the_best_shows_its_honest_score_too(run: Run) -> None:
+    estimate = Estimate(0.9, 0.8, 0.95, 160)
+    bundle = replace(run.best, test=estimate, gain=Gain(0.3, 0.2, 0.4, 160, 1e-4, 0.95, True))._repr_mimebundle_()
+    for text in bundle.values():
+        assert "90.0 % [80.0 %, 95.0 %] on 160 rows" in text
+        assert "+30.0 points [+20.0, +40.0]" in text
+
+
 def test_a_failed_birth_shows_why() -> None:
     failed = Individual(3, Prompt(()), "paraphrase", status="failed", note="no prompt in 3 tries")
     assert "no prompt in 3 tries" in failed._repr_mimebundle_()["text/html"]
@@ -222,3 +231,16 @@ def test_a_megabyte_of_prompt_is_cut_everywhere() -> None:
     one = born(1, "word " * 200_000, (1.0,))
     bundle: Callable[[], dict[str, str]] = one._repr_mimebundle_
     assert sum(map(len, bundle().values())) < 6_000
+
+
+def test_the_example_keeps_its_outputs_and_stays_small() -> None:
+    path = Path(__file__).parents[2] / "examples" / "lineage.ipynb"
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    assert path.stat().st_size < 300_000
+    code = [cell for cell in cells if cell["cell_type"] == "code"]
+    assert [cell["execution_count"] for cell in code] == list(range(1, len(code) + 1))
+    outputs = [output for cell in code for output in cell["outputs"]]
+    assert {output["output_type"] for output in outputs} <= {"execute_result", "display_data", "stream"}
+    (run, *_) = ["".join(output["data"]["text/html"]) for output in outputs if "text/html" in output.get("data", {})]
+    assert len(Reader(run).pictures()) == 2
+    assert "Gain over the best seed prompt" in Reader(run).text

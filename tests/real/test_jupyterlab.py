@@ -43,13 +43,13 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Serve two copies of the example notebook, of which one is signed; return the address."""
+    """Serve the example notebook, signed, and a stranger's; return the address."""
     home = tmp_path_factory.mktemp("jupyter")
     folder = home / "notebooks"
-    folder.mkdir()
+    for place in (folder, home / "data"):
+        place.mkdir()
     text = (EXAMPLES / "lineage.ipynb").read_text(encoding="utf-8")
-    for name in ("trusted", "untrusted"):
-        (folder / f"{name}.ipynb").write_text(text, encoding="utf-8")
+    (folder / "trusted.ipynb").write_text(text, encoding="utf-8")
     notary = NotebookNotary(data_dir=str(home / "data"))
     notary.sign(nbformat.reads(text, as_version=4))
     # a signature is by content: the copy that shall not be trusted differs from the signed one
@@ -92,10 +92,12 @@ def opened(browser: Browser, address: str) -> Opened:
     return found
 
 
-def drawn(page: Page) -> int:
-    """Return how many pictures of ours can be seen."""
-    count: int = page.evaluate(f'[...document.querySelectorAll("{PICTURE}")].filter(e => e.naturalWidth > 0).length')
-    return count
+def all_pictures_drawn(page: Page) -> bool:
+    """Return whether the notebook's three pictures come to be seen; one that cannot be read has no width."""
+    page.wait_for_function(
+        f'[...document.querySelectorAll("{PICTURE}")].filter(e => e.naturalWidth > 0 && e.clientWidth > 0).length === 3'
+    )
+    return True
 
 
 def unfolded(page: Page) -> Frame:
@@ -121,17 +123,17 @@ def works(frame: Frame) -> None:
 
 
 def test_a_trusted_notebook_shows_the_static_part_and_a_report_that_answers(browser: Browser, lab: str) -> None:
-    seen = opened(browser, f"{lab}/lab/tree/trusted.ipynb")
-    assert drawn(seen.page) == 3
+    seen = opened(browser, f"{lab}/lab/workspaces/trusted/tree/trusted.ipynb")
+    assert all_pictures_drawn(seen.page)
     works(unfolded(seen.page))
     assert seen.hosts <= {lab.split("/")[2], ""}
     assert not [words for words in seen.said if "srcdoc" in words]
 
 
 def test_an_untrusted_notebook_keeps_the_static_part_and_runs_nothing(browser: Browser, lab: str) -> None:
-    seen = opened(browser, f"{lab}/lab/tree/untrusted.ipynb")
+    seen = opened(browser, f"{lab}/lab/workspaces/untrusted/tree/untrusted.ipynb")
     page = seen.page
-    assert drawn(page) == 3
+    assert all_pictures_drawn(page)
     output = page.locator(".jp-OutputArea", has=page.locator(PICTURE)).first
     assert "Gain over the best seed prompt" in output.inner_text()
     page.locator("summary", has_text="The line of descent").click()
@@ -149,7 +151,7 @@ def test_nbconvert_makes_a_page_that_fetches_nothing_for_us(browser: Browser, tm
     page, _ = exporter.from_notebook_node(nbformat.read(EXAMPLES / "lineage.ipynb", as_version=4))
     (tmp_path / "page.html").write_text(page, encoding="utf-8")
     seen = opened(browser, (tmp_path / "page.html").as_uri())
-    assert drawn(seen.page) == 3
+    assert all_pictures_drawn(seen.page)
     works(unfolded(seen.page))
     assert seen.hosts == {""}
     assert seen.said == []
