@@ -3,8 +3,8 @@
     python benchmarks/racing.py matrix.npz --collect DATA --prompts FILE --count 200 --rows 300
     python benchmarks/racing.py matrix.npz --budgets 500,1000,2000 --draws 200
 
-The first makes, or goes on with, a matrix of scores, prompts x dev rows: seed prompts, one a line in FILE, and edits of them drawn with a
-seed, all scored on the first rows of DATA (a folder with train.jsonl, dev.jsonl, task.json as in
+The first makes, or goes on with, a matrix of scores, prompts x dev rows: seed prompts, one a line in FILE, and edits of
+them drawn with a seed, all scored on the first rows of DATA (a folder with train.jsonl, dev.jsonl, task.json as in
 `benchmarks/methods.py`) by the model in this process. The second replays: in each draw rows are shuffled, and the
 prompts come as newborns in a random order to a population of 8 that keeps the best by mean score, until the rows are
 spent. Printed is the true mean, on all rows of the matrix, of whom the run would report as its winner
