@@ -111,7 +111,8 @@ def unfolded(page: Page) -> Frame:
 
 
 def works(frame: Frame) -> None:
-    """Check that the report answers to the keyboard, and that its contents lead to its parts."""
+    """Check that the report answers to the keyboard, has its full width, and that its contents lead to its parts."""
+    assert frame.evaluate("document.querySelector('#verdict svg').viewBox.baseVal.width") > 500
     frame.locator("canvas").press("End")
     best = frame.inner_text("#chosen")
     frame.locator("canvas").press("ArrowLeft")
