@@ -8,7 +8,7 @@ from typing import Any
 from evo.cli.report import gain_words
 from evo.cli.text import duration, money, percent
 from evo.verdict import SEED
-from evo.view.markup import changes_of, table, text_of
+from evo.view.markup import NAME, changes_of, table, text_of
 
 STEPS = 12
 """Most births of a line in a table, the last ones."""
@@ -35,7 +35,7 @@ def score_rows(result: Mapping[str, Any]) -> list[list[str]]:
         rows.append(["test of the seed prompt", estimate_of(baseline["test"])])
     dev = winner["dev"]
     rows.append(["dev", f"{percent(dev['mean'])} on {dev['n']} rows, optimistic: it was chosen by them"])
-    made = f"island {winner['island']}, generation {winner['generation']}, by {text_of(winner['operator'], 80)}"
+    made = f"island {winner['island']}, generation {winner['generation']}, by {text_of(winner['operator'], NAME)}"
     return [*rows, ["individual", f"{winner['individual']}, {made}"]]
 
 
@@ -68,7 +68,7 @@ def origin_table(descent: Mapping[str, Any]) -> str:
     """Return each phrase of the prompt with the ancestor that first had it, and what made that one."""
     spans = [span for part in descent["origin"] for span in part["spans"] if span["text"].strip()]
     rows = (
-        [text_of(one["text"].strip(), 300), str(one["individual"]), text_of(one["operator"], 80), str(one["island"])]
+        [text_of(one["text"].strip(), 300), str(one["individual"]), text_of(one["operator"], NAME), str(one["island"])]
         for one in spans[:PHRASES]
     )
     caption = f"The first {PHRASES} of {len(spans)} phrases." if len(spans) > PHRASES else ""
@@ -80,13 +80,13 @@ def _step(step: Mapping[str, Any]) -> list[str]:
     words = "-" if gain is None else _between(gain["mean"], gain["low"], gain["high"])
     dev = percent(step["fitness"]).replace(" ", "&nbsp;")
     change = changes_of(step["diff"], first=step["parent"] is None)
-    return [str(step["id"]), text_of(step["operator"], 80), dev, words, change]
+    return [str(step["id"]), text_of(step["operator"], NAME), dev, words, change]
 
 
 def _operator(row: Mapping[str, Any]) -> list[str]:
     gain = "-" if row["gain"] is None else _between(row["gain"], row["gain_low"], row["gain_high"])
     counts = [f"{row[name]:,}" for name in ("tried", "compared", "improved")]
-    return [text_of(row["operator"], 80), *counts, gain, f"{row['calls']:,}", f"{row['task_calls']:,}"]
+    return [text_of(row["operator"], NAME), *counts, gain, f"{row['calls']:,}", f"{row['task_calls']:,}"]
 
 
 def estimate_of(estimate: Mapping[str, Any] | None) -> str:

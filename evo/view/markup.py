@@ -19,19 +19,22 @@ SAME = 80
 """Most characters shown of a stretch that has not changed."""
 CHANGES = 40
 """Most stretches shown of one change."""
-_WRAP = "white-space:pre-wrap;overflow-wrap:anywhere;unicode-bidi:isolate"
+NAME = 80
+"""Most characters of a name, which is not broken to make a table's column narrow."""
+_WRAP = "white-space:pre-wrap;unicode-bidi:isolate;overflow-wrap:"
 _MARKS = {ADDED: "ins", REMOVED: "del"}
 
 
 def text_of(text: str, limit: int = TEXT) -> str:
     """Return an untrusted text, shortened, that keeps its lines."""
-    return f'<code dir="auto" style="{_WRAP}">{escaped(shortened(text, limit))}</code>'
+    wrap = "anywhere" if limit > NAME else "break-word"
+    return f'<code dir="auto" style="{_WRAP}{wrap}">{escaped(shortened(text, limit))}</code>'
 
 
 def prompt_of(parts: Iterable[Sequence[str]]) -> str:
     """Return a prompt's parts, of several each under its name."""
     parts = list(parts)
-    shown = ((f"{text_of(name)}<br>" if len(parts) > 1 else "") + text_of(text) for name, text in parts)
+    shown = ((f"{text_of(name, NAME)}<br>" if len(parts) > 1 else "") + text_of(text) for name, text in parts)
     return "".join(f'<blockquote style="margin-left:0">{one}</blockquote>' for one in shown)
 
 
@@ -44,7 +47,7 @@ def changes_of(diffs: Iterable[Mapping[str, Any]], *, first: bool = False) -> st
     if first:
         return prompt_of([one["part"], "".join(text for _, text in one["changes"])] for one in diffs)
     changed = [one for one in diffs if any(kind in _MARKS for kind, _ in one["changes"])]
-    shown = [(f"{text_of(one['part'])} " if len(diffs) > 1 else "") + _changes(one["changes"]) for one in changed]
+    shown = [(f"{text_of(one['part'], NAME)} " if len(diffs) > 1 else "") + _changes(one["changes"]) for one in changed]
     return "<br>".join(shown) or "unchanged"
 
 
@@ -66,7 +69,7 @@ def folded(summary: str, content: str) -> str:
 def _changes(changes: Sequence[Sequence[str]]) -> str:
     shown = "".join(_change(kind, text) for kind, text in changes[:CHANGES])
     more = " …" if len(changes) > CHANGES else ""
-    return f'<code dir="auto" style="{_WRAP}">{shown}{more}</code>'
+    return f'<code dir="auto" style="{_WRAP}anywhere">{shown}{more}</code>'
 
 
 def _change(kind: str, text: str) -> str:
@@ -78,4 +81,4 @@ def _change(kind: str, text: str) -> str:
 
 
 def _cell(element: str, content: str) -> str:
-    return f'<{element} style="text-align:left;vertical-align:top">{content}</{element}>'
+    return f'<{element} style="text-align:left;vertical-align:top;padding:2px 12px 2px 0">{content}</{element}>'
