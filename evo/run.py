@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from evo.ancestry import Ancestry
+from evo.betting import AnytimeDifference
 from evo.budget import Usage
 from evo.compaction import Compacted, compact
 from evo.errors import EvoError
@@ -56,12 +57,14 @@ class Gain:
 class Best:
     """The best individual. ``dev`` chose it and is therefore optimistic; ``test`` and ``gain`` are honest.
 
-    They are None until the run has ended, or where there are no test rows.
+    They are None until the run has ended, or where there are no test rows. ``anytime`` holds where a test is looked at
+    and goes on.
     """
 
     individual: Individual
     test: Estimate | None = None
     gain: Gain | None = None
+    anytime: AnytimeDifference | None = None
 
     @property
     def prompt(self) -> Prompt:
@@ -123,8 +126,8 @@ class Run:
         if result is None:
             return Best(self.top(1)[0])
         winner = self.individual(result["winner"]["individual"])
-        test, gain = result["winner"]["test"], result["gain"]
-        return Best(winner, test and Estimate(**test), gain and Gain(**gain))
+        test, gain, anytime = result["winner"]["test"], result["gain"], result.get("anytime")
+        return Best(winner, test and Estimate(**test), gain and Gain(**gain), anytime and AnytimeDifference(**anytime))
 
     def top(self, k: int) -> list[Individual]:
         """Return the best individuals by dev fitness, one for each text. Raises EvoError when there is none."""

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from evo.betting import anytime_difference
 from evo.budget import Usage
 from evo.errors import EvoError
 from evo.journal import read_pieces, read_table
@@ -136,19 +137,23 @@ def verdict(
     """Return the result as plain data: what ``result.json`` holds and the command line prints.
 
     ``test`` and ``gain`` are None where there are no test rows. ``gain`` is the paired difference of the winner to
-    the best seed prompt on the test rows both have a score for; None too where no seed was scored. ``optimism`` is by
-    how much the winner's dev score exceeds its test score. ``copied`` are rows, by split, that the winner quotes.
+    the best seed prompt on the test rows both have a score for; None too where no seed was scored. ``anytime`` is the
+    same for a test that may have been looked at before and goes on: a resume that tests more rows, or other finalists.
+    ``optimism`` is by how much the winner's dev score exceeds its test score. ``copied`` are rows, by split, that the
+    winner quotes.
     """
     test = test_scores(folder, chosen.winner.number)
     base = test if len(chosen.distinct) == 1 else test_scores(folder, chosen.baseline.number)
     rng = child_rng(seed, "verdict")
     comparable = chosen.baseline.operator == SEED and set(test) & set(base)
     gain = paired_difference(test, base, rng) if comparable else None
+    anytime = anytime_difference(test, base, claim=looks) if comparable else None
     return {
         "status": status,
         "winner": _finalist(chosen.winner, test),
         "baseline": _finalist(chosen.baseline, base),
         "gain": None if gain is None else {**asdict(gain), "significant": gain.significant},
+        "anytime": None if anytime is None else asdict(anytime),
         "spent": asdict(spent),
         "elapsed_s": elapsed_s,
         "looks": looks,

@@ -36,7 +36,7 @@ def report_lines(run: Run) -> list[str]:
     )
     lines.append(f"  test   {_estimate(winner['test'])}")
     lines += [f"  seed   {_seed(baseline)}", f"  gain   {_gain(result)}"]
-    lines += [*_looks(result), *_copied(result)]
+    lines += [*_anytime(result), *_looks(result), *_copied(result)]
     lines += [*_unread(run), *_extinct(run)]
     line = run.lineage(winner["individual"]).line()
     lines += ["", f"where it came from ({len(line)} steps on the line of fittest parents)", *_steps(line)]
@@ -66,6 +66,16 @@ def gain_words(gain: dict[str, Any] | None, *, same: bool) -> str:
     if not gain["significant"]:
         return f"{words}: no significant gain"
     return words if gain["mean"] > 0 else f"{words}: the seed prompt is better"
+
+
+def _anytime(result: dict[str, Any]) -> list[str]:
+    """Return what the gain is worth where one looks at a test and goes on; nothing where nothing is compared."""
+    found = result.get("anytime")
+    if found is None or result["winner"]["individual"] == result["baseline"]["individual"]:
+        return []
+    ends = f"[{100 * found['low']:+.1f}, {100 * found['high']:+.1f}]"
+    verdict = "better than the seed prompt" if found["e_value"] >= 1 / (1 - found["confidence"]) else "not settled"
+    return [f"  anytime {ends}, e-value {found['e_value']:.2g}: {verdict}, however often one looks"]
 
 
 def _looks(result: dict[str, Any]) -> list[str]:
