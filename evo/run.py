@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from evo.budget import Usage
 from evo.compaction import Compacted, compact
 from evo.errors import EvoError
 from evo.folder import RunFolder
+from evo.front import DEFAULT, front
 from evo.item_analysis import item_analysis
 from evo.journal import read_table, stamp
 from evo.lineage import Lineage, number_of
@@ -212,6 +213,16 @@ class Run:
         - suspect: 80 % of them, and 5 at least, missed it in the same words: its label may be wrong.
         """
         return item_analysis(self.path)
+
+    def front(self, objectives: Sequence[str] = DEFAULT) -> pa.Table:
+        """Return the prompts that no other beats in all objectives at once, the best by dev score first.
+
+        Objectives: quality, tokens (of the prompt, about), cost and latency (means over its dev rows). Only prompts
+        with at least half the most evidence take part, and quality is the lower end of the dev score's interval, as in
+        choosing the winner. The dev scores of all of them are optimistic: test the one you take. ``knee`` marks the one
+        beyond which a little of one objective costs much of another. Raises ConfigError for other objectives.
+        """
+        return front(self.path, objectives)
 
     def lineage(self, individual: Individual | Best | int | None = None) -> Lineage:
         """Return an individual's lineage as the log has it now; the winner's, or that of the best so far, by default.

@@ -21,6 +21,7 @@ import numpy as np
 
 from evo.errors import ConfigError
 from evo.model import FAILED, Brief, Individual, Prompt
+from evo.objectives import QUALITY
 from evo.ports import Proposal
 from operators.arguments import at_least, between, one_of
 from operators.credit import Credit, drawn_operator, paired_gain
@@ -31,6 +32,7 @@ from operators.novelty import REMEMBERED, Novel, text_of
 from operators.recipes import Stock, check_weights, recipe_for
 from operators.seeds import Seed
 from operators.steady_state import Birth, origins_of
+from operators.survival import check_objectives, standing, survivors
 
 NAME = "tide"
 WEIGHTS = (
@@ -80,6 +82,8 @@ class Tide:
         credits: What earlier runs taught of operators: by name [births with a gain, mean gain]. None: nothing.
         optimize_for: ``calls`` has 4 births under way at once; ``time`` 16, which breed from staler parents.
         length_penalty: Taken off the mean score in ranking for every 400 characters, about 100 tokens.
+        objectives: With quality and others of tokens, cost and latency, NSGA-II says who lives and breeds, so that a
+            front of prompts evolves; see it with ``evo best --front``. The winner is still the best by quality.
         patience: Births without a new best after which all but the best make room; None: never.
         renewals: Prompts written anew then.
         temperature: Of the operator model.
@@ -96,6 +100,7 @@ class Tide:
     credits: Mapping[str, Sequence[float]] | None = None
     optimize_for: Literal["calls", "time"] = "calls"
     length_penalty: float = 0.03
+    objectives: tuple[str, ...] = (QUALITY,)
     patience: int | None = 60
     renewals: int = 3
     temperature: float = 0.7
@@ -110,6 +115,7 @@ class Tide:
         between(NAME, "length_penalty", self.length_penalty, 0, 1)
         one_of(NAME, "optimize_for", self.optimize_for, Literal["calls", "time"])
         check_weights(NAME, self.weights)
+        check_objectives(NAME, self.objectives)
         for name, known in (self.credits or {}).items():
             _check_credit(name, known, self.weights)
 
@@ -185,7 +191,7 @@ class Tide:
         kept: dict[object, Individual] = {}
         for one in sorted(members, key=lambda one: (-self.value(one), one.number)):
             kept.setdefault(one.prompt.shown, one)
-        living = tuple(kept.values())[: self.population]
+        living = survivors(tuple(kept.values()), self.population, self.objectives)
         same = [one.number for one in living[:1]] == [one.number for one in state.living[:1]]
         return replace(state, living=living, idle=state.idle if same else 0)
 
@@ -222,7 +228,7 @@ class Tide:
             self.max_tokens,
             brief.dev,
             brief.practice,
-            self.value,
+            standing(state.living, self.objectives) or self.value,
         )
 
     def _first_credit(self, name: str) -> Credit:
