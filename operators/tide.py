@@ -80,6 +80,7 @@ class Tide:
         tournament: How many compete to become a parent, drawn with replacement.
         operators: Prior weight of each operator; names as in ``steady-state``.
         credits: What earlier runs taught of operators: by name [births with a gain, mean gain]. None: nothing.
+        credit_from: An earlier run's folder, from which ``credits`` are filled in when a run begins.
         optimize_for: ``calls`` has 4 births under way at once; ``time`` 16, which breed from staler parents.
         length_penalty: Taken off the mean score in ranking for every 400 characters, about 100 tokens.
         objectives: With quality and others of tokens, cost and latency, NSGA-II says who lives and breeds, so that a
@@ -98,6 +99,7 @@ class Tide:
     tournament: int = 2
     operators: Mapping[str, float] | tuple[tuple[str, float], ...] = WEIGHTS
     credits: Mapping[str, Sequence[float]] | None = None
+    credit_from: str | None = None
     optimize_for: Literal["calls", "time"] = "calls"
     length_penalty: float = 0.03
     objectives: tuple[str, ...] = (QUALITY,)
@@ -117,7 +119,7 @@ class Tide:
         check_weights(NAME, self.weights)
         check_objectives(NAME, self.objectives)
         for name, known in (self.credits or {}).items():
-            _check_credit(name, known, self.weights)
+            _check_credit(name, known, None if self.credit_from else self.weights)
 
     @property
     def weights(self) -> dict[str, float]:
@@ -232,7 +234,9 @@ class Tide:
         )
 
     def _first_credit(self, name: str) -> Credit:
-        births, gain = (self.credits or {}).get(name, (0.0, 0.0))
+        logged = {"induce": "induce-forward"}.get(name, name)
+        known = self.credits or {}
+        births, gain = known.get(name, known.get(logged, (0.0, 0.0)))
         return Credit(name, births, births * gain)
 
 
@@ -245,8 +249,8 @@ def _credited(
     return credit.after(paired_gain(child, base) if fresh else None, fresh=fresh)
 
 
-def _check_credit(name: str, known: Sequence[float], weights: Mapping[str, float]) -> None:
-    if name not in weights:
+def _check_credit(name: str, known: Sequence[float], weights: Mapping[str, float] | None) -> None:
+    if weights is not None and name not in weights:  # an earlier run may have used others
         raise ConfigError(f"{NAME} expects credits of its operators, got {name!r}; leave it out")
     if isinstance(known, (str, float, int)) or len(known) != 2:
         raise ConfigError(f"{NAME} expects credits as [births, mean gain], got {known!r} for {name}; give both")
