@@ -148,6 +148,8 @@ class TaskSettings(Settings):
     """Labels, or the column that holds a row's own; found in the targets when the scorer needs them."""
     scorer: NamedSettings = Field(default_factory=lambda: NamedSettings(name="choice"))
     description: str = ""
+    repeats: int = Field(default=1, ge=1, le=100)
+    """How often a row is asked where the model draws its words: the mean is its score. Likelihoods are asked once."""
     layout: str = "{prompt}\n\n{input}"
     """How prompt and input make one message. Unused where the prompt itself has placeholders."""
     split: SplitSettings = Field(default_factory=SplitSettings)

@@ -110,6 +110,16 @@ def test_scores(folder: Path, number: int) -> Mapping[int, float]:
     return {row["example"]: row["score"] for row in rows if row["split"] == "test" and row["score"] is not None}
 
 
+def noise_of(folder: Path, number: int) -> float | None:
+    """Return the standard deviation of a row's score from one repeat to the next, over all rows of an individual.
+
+    None where no row was asked twice.
+    """
+    mine = ("individual", pa.array([number], pa.int64()))
+    spreads = read_table(folder, "evaluations", ["individual", "spread"], only=mine)["spread"].drop_null().to_numpy()
+    return float(np.sqrt(np.mean(spreads**2))) if len(spreads) else None
+
+
 def looks_at_test(earlier: Mapping[str, Any] | None, chosen: Finalists) -> int:
     """Return how often the test rows have been looked at, this time among them: once for each pair of finalists.
 
@@ -139,8 +149,9 @@ def verdict(
     ``test`` and ``gain`` are None where there are no test rows. ``gain`` is the paired difference of the winner to
     the best seed prompt on the test rows both have a score for; None too where no seed was scored. ``anytime`` is the
     same for a test that may have been looked at before and goes on: a resume that tests more rows, or other finalists.
-    ``optimism`` is by how much the winner's dev score exceeds its test score. ``copied`` are rows, by split, that the
-    winner quotes.
+    ``noise`` is how much a row's score varies between repeats, as a standard deviation; None where rows are asked
+    once. ``optimism`` is by how much the winner's dev score exceeds its test score. ``copied`` are rows, by split, that
+    the winner quotes.
     """
     test = test_scores(folder, chosen.winner.number)
     base = test if len(chosen.distinct) == 1 else test_scores(folder, chosen.baseline.number)
@@ -157,6 +168,7 @@ def verdict(
         "spent": asdict(spent),
         "elapsed_s": elapsed_s,
         "looks": looks,
+        "noise": noise_of(folder, chosen.winner.number),
         "optimism": chosen.winner.fitness - sum(test.values()) / len(test) if test else None,
         "copied": {split: list(rows) for split, rows in (copied or {}).items()},
     }

@@ -36,7 +36,7 @@ def report_lines(run: Run) -> list[str]:
     )
     lines.append(f"  test   {_estimate(winner['test'])}")
     lines += [f"  seed   {_seed(baseline)}", f"  gain   {_gain(result)}"]
-    lines += [*_anytime(result), *_looks(result), *_copied(result)]
+    lines += [*_anytime(result), *_noise(result), *_looks(result), *_copied(result)]
     lines += [*_unread(run), *_extinct(run)]
     line = run.lineage(winner["individual"]).line()
     lines += ["", f"where it came from ({len(line)} steps on the line of fittest parents)", *_steps(line)]
@@ -76,6 +76,14 @@ def _anytime(result: dict[str, Any]) -> list[str]:
     ends = f"[{100 * found['low']:+.1f}, {100 * found['high']:+.1f}]"
     verdict = "better than the seed prompt" if found["e_value"] >= 1 / (1 - found["confidence"]) else "not settled"
     return [f"  anytime {ends}, e-value {found['e_value']:.2g}: {verdict}, however often one looks"]
+
+
+def _noise(result: dict[str, Any]) -> list[str]:
+    """Return how much repeats of a row differ, where rows are asked more than once."""
+    noise = result.get("noise")
+    if noise is None:
+        return []
+    return [f"  noise  {100 * noise:.1f} points of one row from one repeat to the next, as a standard deviation"]
 
 
 def _looks(result: dict[str, Any]) -> list[str]:
