@@ -22,6 +22,7 @@ from fitness.splits import DEV, SPLITS, TEST, TRAIN, Splits, separate, split_row
 
 MAX_PROMPT_CHARS = 8000
 NO_TEST = "there are no test rows: the winner will only have its dev score, which is an optimistic one"
+FOLDS = "there are no test rows: the choice of the winner is cross-fitted, what the search learnt from all rows is not"
 Order = dict[str, tuple[int, ...]]
 BLANK = "N/A"
 """Stands for the input where only the model's liking for each label is asked for."""
@@ -156,7 +157,10 @@ def load_task(
     brief = Brief(settings.description, seeds, train, dev, labels, plan.placeholders, evolve, settings.layout)
     notes += [*filter(None, [respelled]), *splits.notes, *near_misses(texts, {*plan.columns, INPUT})]
     parts = {name for seed in seeds for name, _ in seed.shown} | {PROMPT, INPUT, INSTRUCTION, EXAMPLES}
-    notes += [*unfilled(settings.layout, parts, columns), *([] if splits.test else [NO_TEST])]
+    notes += [
+        *unfilled(settings.layout, parts, columns),
+        *([] if splits.test else [FOLDS if settings.split.folds else NO_TEST]),
+    ]
     frame = Frame(settings.layout, plan.placeholders)
     mark = _fingerprint(rows, order, plan, settings, scorer)
     task = RowTask(rows, order, scorer, brief, frame, _locked(seeds, evolve), tuple(notes), mark, settings.repeats)
