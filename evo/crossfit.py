@@ -4,7 +4,7 @@ Rows are dealt into folds. For each fold the best of the run's prompts is chosen
 scores on the fold's rows are kept; their mean over all folds is what a prompt chosen like that scores on rows that did
 not choose it (Stone 1974). It belongs to the way of choosing, not to one prompt: folds may choose different ones.
 What bias remains: the search bred, dropped and reflected with all rows, so that all its prompts fit them a little. Only
-test rows are free of that.
+test rows are free of that. An interval over these scores leaves out that the choice varies: it is rather too short.
 """
 
 from __future__ import annotations

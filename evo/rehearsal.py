@@ -191,7 +191,7 @@ class Rehearsal:
         """Return how often a row is asked: by the calls of a row that shares its prior with one before it."""
         task = self.ground.task
         stages = 1 + sum(name in STAGES for name, _ in prompt.shown)
-        return (task.calls(prompt, [*rows[:1] * 2])[-1] - task.judge_calls) // stages if rows else 1
+        return (task.calls(prompt, [*rows[:1], *rows[:1]])[-1] - task.judge_calls) // stages if rows else 1
 
     async def record(self, rows: Mapping[str, Sequence[Mapping[str, Any]]], status: IslandStatus) -> bool:
         """See `evo.life.World`."""
