@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from evo.budget import Usage
-from evo.errors import Interrupted, LlmError
+from evo.errors import EvoError, Interrupted, LlmError
 from evo.model import Completion, Request
 from evo.ports import Llm, Price
 from evo.randomness import child_rng
@@ -144,7 +144,11 @@ class Accounted:
                     raise
                 rng = child_rng(0, admission.key, sending.attempts)
                 await asyncio.sleep(pause_s(sending.attempts, failure.retry_after_s, rng))
-                await self.ledger.again(admission, sending.billed)
+                try:
+                    await self.ledger.again(admission, sending.billed)
+                except EvoError:
+                    sending.transient = False  # it may have answered the next time
+                    raise
                 sending.billed = None
 
     async def _settle(self, key: str, sending: _Sending) -> None:

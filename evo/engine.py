@@ -13,6 +13,7 @@ from evo._guard import look_beside
 from evo.commission import Commission, check, commission, load_task
 from evo.errors import ConfigError, EvoError
 from evo.folder import RunFolder
+from evo.inherited import with_credits
 from evo.plugins import resolve
 from evo.ports import Task
 from evo.records import records
@@ -92,7 +93,7 @@ def checked(settings: RunSettings, *, base: Path) -> tuple[RunSettings, Task]:
     settings = _with_default_budget(settings)
     _refuse_endless(settings)
     look_beside(base)
-    settings = _with_lists(settings)
+    settings = with_credits(_with_lists(settings), base)
     task = load_task(settings, base)
     check(settings, task)
     return settings, task

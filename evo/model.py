@@ -90,6 +90,8 @@ class Outcome:
     """Key of the request whose reply was scored."""
     reply: str = ""
     """What the model wrote, all stages, shortened in the middle; empty where it is no more than the answer."""
+    spread: float | None = None
+    """Standard deviation of the score from one repeat to the next; None where the row was asked once."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,7 @@ class Receipt:
     error: str = ""
     attempts: int = 1
     transient: bool = False
-    """Whether it failed for a passing reason each time it was sent."""
+    """Whether it failed for a passing reason each of the times it may be sent."""
     billed: Usage | None = None
     """What the last attempt took where it failed; None where that is unknown."""
 

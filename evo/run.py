@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,10 +10,12 @@ from typing import Any
 import pyarrow as pa
 
 from evo.ancestry import Ancestry
+from evo.betting import AnytimeDifference
 from evo.budget import Usage
 from evo.compaction import Compacted, compact
 from evo.errors import EvoError
 from evo.folder import RunFolder
+from evo.front import DEFAULT, front
 from evo.item_analysis import item_analysis
 from evo.journal import read_table, stamp
 from evo.lineage import Lineage, number_of
@@ -56,12 +58,14 @@ class Gain:
 class Best:
     """The best individual. ``dev`` chose it and is therefore optimistic; ``test`` and ``gain`` are honest.
 
-    They are None until the run has ended, or where there are no test rows.
+    They are None until the run has ended, or where there are no test rows. ``anytime`` holds where a test is looked at
+    and goes on.
     """
 
     individual: Individual
     test: Estimate | None = None
     gain: Gain | None = None
+    anytime: AnytimeDifference | None = None
 
     @property
     def prompt(self) -> Prompt:
@@ -129,8 +133,8 @@ class Run:
         if result is None:
             return Best(self.top(1)[0])
         winner = self.individual(result["winner"]["individual"])
-        test, gain = result["winner"]["test"], result["gain"]
-        return Best(winner, test and Estimate(**test), gain and Gain(**gain))
+        test, gain, anytime = result["winner"]["test"], result["gain"], result.get("anytime")
+        return Best(winner, test and Estimate(**test), gain and Gain(**gain), anytime and AnytimeDifference(**anytime))
 
     def top(self, k: int) -> list[Individual]:
         """Return the best individuals by dev fitness, one for each text. Raises EvoError when there is none."""
@@ -215,6 +219,16 @@ class Run:
         - suspect: 80 % of them, and 5 at least, missed it in the same words: its label may be wrong.
         """
         return item_analysis(self.path)
+
+    def front(self, objectives: Sequence[str] = DEFAULT) -> pa.Table:
+        """Return the prompts that no other beats in all objectives at once, the best by dev score first.
+
+        Objectives: quality, tokens (of the prompt, about), cost and latency (means over its dev rows). Only prompts
+        with at least half the most evidence take part, and quality is the lower end of the dev score's interval, as in
+        choosing the winner. The dev scores of all of them are optimistic: test the one you take. ``knee`` marks the one
+        beyond which a little of one objective costs much of another. Raises ConfigError for other objectives.
+        """
+        return front(self.path, objectives)
 
     def lineage(self, individual: Individual | Best | int | None = None) -> Lineage:
         """Return an individual's lineage as the log has it now; the winner's, or that of the best so far, by default.

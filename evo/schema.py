@@ -18,7 +18,7 @@ from evo.model import INSTRUCTION, Evaluation, Individual, Outcome, Prompt, sequ
 from evo.ports import Evidence
 from evo.receipts import Receipt
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 
 _NOTHING = Usage()
 _WORD = pa.dictionary(pa.int32(), pa.string())
@@ -76,6 +76,7 @@ TABLES: dict[str, pa.Schema] = {
         ("latency_s", pa.float64()),
         ("call", pa.string()),
         ("reply", pa.large_string()),
+        ("spread", pa.float64()),
     ),
     "calls": _schema(
         ("key", pa.string()),
@@ -202,6 +203,7 @@ def evaluation_rows(
             "latency_s": o.latency_s,
             "call": o.call,
             "reply": o.reply,
+            "spread": o.spread,
         }
         for o in outcomes
     ]

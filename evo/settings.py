@@ -127,6 +127,8 @@ class SplitSettings(Settings):
     train: float = Field(default=0.1, ge=0, lt=1)
     dev: float = Field(default=0.5, gt=0, le=1)
     test: float = Field(default=0.4, ge=0, lt=1)
+    folds: int | None = Field(default=None, ge=2, le=50)
+    """Instead of a test: its rows are dev rows too, and the final choice is cross-fitted (`evo.crossfit`)."""
 
     @model_validator(mode="after")
     def _sums_to_one(self) -> SplitSettings:
@@ -148,6 +150,8 @@ class TaskSettings(Settings):
     """Labels, or the column that holds a row's own; found in the targets when the scorer needs them."""
     scorer: NamedSettings = Field(default_factory=lambda: NamedSettings(name="choice"))
     description: str = ""
+    repeats: int = Field(default=1, ge=1, le=100)
+    """How often a row is asked where the model draws its words: the mean is its score. Likelihoods are asked once."""
     layout: str = "{prompt}\n\n{input}"
     """How prompt and input make one message. Unused where the prompt itself has placeholders."""
     split: SplitSettings = Field(default_factory=SplitSettings)
@@ -223,11 +227,6 @@ class RunSettings(Settings):
     def _islands_form(cls, value: Any) -> Any:
         if not isinstance(value, int | list | tuple):
             raise ValueError("expected a number of islands, or a list with a method or a model for each")
-        return value
-
-    @field_validator("islands")
-    @classmethod
-    def _some_islands(cls, value: int | tuple[IslandSettings, ...]) -> int | tuple[IslandSettings, ...]:
         if (value if isinstance(value, int) else len(value)) < 1:
             raise ValueError("expected at least one island")
         return value

@@ -10,11 +10,13 @@ from typing import Any
 from rich.console import Console
 
 from evo.cli.examples import print_examples
+from evo.cli.front import print_front
 from evo.cli.operators import print_operators
 from evo.cli.report import print_report, prompt_lines
 from evo.cli.tables import arrow_table, table, wide_console
 from evo.cli.text import duration, money, one_line, percent
 from evo.errors import ConfigError
+from evo.front import DEFAULT
 from evo.model import Individual
 from evo.run import Run
 
@@ -24,6 +26,8 @@ def best(options: Namespace) -> None:
     run = Run(options.run)
     if options.k < 1:
         raise ConfigError(f"-k expects 1 or more, got {options.k}")
+    if options.front or options.objectives:
+        return _front(run, options)
     top = run.top(options.k)
     if options.json:
         return print_json(
@@ -67,6 +71,14 @@ def report(options: Namespace) -> None:
     """Write the report of a run; print its path."""
     path = Run(options.run).report(options.output)
     return print_json({"report": str(path)}) if options.json else print(path)
+
+
+def _front(run: Run, options: Namespace) -> None:
+    objectives = options.objectives.split(",") if options.objectives else DEFAULT
+    rows = run.front(objectives).to_pylist()
+    if options.json:
+        return print_json({"run": str(run.path), "status": run.status, "objectives": list(objectives), "front": rows})
+    return print_front(run, rows)
 
 
 def _operators(run: Run, *, as_json: bool) -> None:

@@ -36,7 +36,7 @@ def report_lines(run: Run) -> list[str]:
     )
     lines.append(f"  test   {_estimate(winner['test'])}")
     lines += [f"  seed   {_seed(baseline)}", f"  gain   {_gain(result)}"]
-    lines += [*_looks(result), *_copied(result)]
+    lines += [*_crossed(result), *_anytime(result), *_noise(result), *_looks(result), *_copied(result)]
     lines += [*_unread(run), *_extinct(run)]
     line = run.lineage(winner["individual"]).line()
     lines += ["", f"where it came from ({len(line)} steps on the line of fittest parents)", *_steps(line)]
@@ -55,17 +55,48 @@ def _optimism(result: dict[str, Any]) -> str:
     return "" if excess is None else f"; {100 * excess:+.1f} points beside test"
 
 
-def gain_words(gain: dict[str, Any] | None, *, same: bool) -> str:
-    """Return the paired difference in words, saying so when it is not significant."""
+def gain_words(gain: dict[str, Any] | None, *, same: bool, rows: str = "test") -> str:
+    """Return the paired difference on these rows in words, saying so when it is not significant."""
     if same:
         return "none: no prompt beat the best seed prompt on dev"
     if gain is None:
-        return "unknown: no test rows were scored"
+        return f"unknown: no {rows} rows were scored"
     points = f"{100 * gain['mean']:+.1f} points [{100 * gain['low']:+.1f}, {100 * gain['high']:+.1f}]"
-    words = f"{points}, paired on {gain['n']} test rows, p = {gain['p_value']:.2g}"
+    words = f"{points}, paired on {gain['n']} {rows} rows, p = {gain['p_value']:.2g}"
     if not gain["significant"]:
         return f"{words}: no significant gain"
     return words if gain["mean"] > 0 else f"{words}: the seed prompt is better"
+
+
+def _anytime(result: dict[str, Any]) -> list[str]:
+    """Return what the gain is worth where one looks at a test and goes on; nothing where nothing is compared."""
+    found = result.get("anytime")
+    if found is None or result["winner"]["individual"] == result["baseline"]["individual"]:
+        return []
+    ends = f"[{100 * found['low']:+.1f}, {100 * found['high']:+.1f}]"
+    verdict = "better than the seed prompt" if found["e_value"] >= 1 / (1 - found["confidence"]) else "not settled"
+    return [f"  anytime {ends}, e-value {found['e_value']:.2g}: {verdict}, however often one looks"]
+
+
+def _crossed(result: dict[str, Any]) -> list[str]:
+    """Return what a prompt chosen like the winner scores on rows that did not choose it, where that was asked for."""
+    found = result.get("crossed")
+    if found is None or found["mean"] is None:
+        return []
+    ends = f"[{percent(found['low'])}, {percent(found['high'])}]"
+    return [
+        f"  folds  {percent(found['mean'])} {ends} on {found['n']} dev rows, each under what the other folds chose",
+        f"         gain {gain_words(found['gain'], same=False, rows='dev')}",
+        "         the choice is cross-fitted, the search is not: it saw all rows, so this too is rather optimistic",
+    ]
+
+
+def _noise(result: dict[str, Any]) -> list[str]:
+    """Return how much repeats of a row differ, where rows are asked more than once."""
+    noise = result.get("noise")
+    if noise is None:
+        return []
+    return [f"  noise  {100 * noise:.1f} points of one row from one repeat to the next, as a standard deviation"]
 
 
 def _looks(result: dict[str, Any]) -> list[str]:

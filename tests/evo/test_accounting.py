@@ -113,6 +113,17 @@ class Stuck:
     async def aclose(self) -> None: ...
 
 
+async def test_retries_that_no_longer_fit_say_nothing_of_the_model(tmp_path, script, slept):
+    inner = script(lambda request: "yes" if request == ASK else busy())
+    with bank(tmp_path / "run", calls=41) as opened:
+        model = Accounted(inner, opened.ledger, Slots(40), "task", 7)
+        await model.complete(ASK)
+        calls = (model.complete(Request.user(f"row {number}")) for number in range(40))
+        found = await asyncio.wait_for(asyncio.gather(*calls, return_exceptions=True), 10)
+        assert {type(error) for error in found} == {BudgetExhausted}
+        assert opened.ledger.given_up is None
+
+
 async def test_a_call_cancelled_on_its_way_is_settled_and_counted(tmp_path):
     with bank(tmp_path / "run", calls=3) as opened:
         stuck = Stuck()
