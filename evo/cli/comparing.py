@@ -10,7 +10,7 @@ from typing import Any
 from evo.cli.reading import print_json
 from evo.cli.report import prompt_lines
 from evo.cli.tables import table, wide_console
-from evo.cli.text import duration, money, one_line, percent, safe
+from evo.cli.text import duration, money, one_line, percent, say, shown_path
 from evo.comparison import Comparison, Contender, Difference
 from evo.comparison import compare as compared
 from evo.run import Estimate
@@ -29,19 +29,17 @@ def compare(options: Namespace) -> None:
         return print_json(_document(found))
     console = wide_console()
     for place, one in enumerate(found.runs, 1):
-        for line in _heading(place, one):
-            console.print(line, markup=False, highlight=False, soft_wrap=True)
+        say(console, *_heading(place, one))
     console.print(table("winners", [_winner(place, one) for place, one in enumerate(found.runs, 1)]))
     console.print(table("cost", [_cost(place, one) for place, one in enumerate(found.runs, 1)]))
-    for line in _differences(found):
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+    say(console, *_differences(found))
     if found.calls:
         console.print(table("best dev so far", list(_course(found))))
     if found.settings:
         console.print(table("settings that differ", list(_settings(found))))
     if len(found.settings) > MOST:
-        console.print(f"and {len(found.settings) - MOST} more, which --json gives", markup=False, highlight=False)
-    console.print(_NOTE, markup=False, highlight=False)
+        say(console, f"and {len(found.settings) - MOST} more, which --json gives")
+    say(console, _NOTE)
     return None
 
 
@@ -53,7 +51,7 @@ def _document(found: Comparison) -> dict[str, Any]:
 
 
 def _heading(place: int, one: Contender) -> Iterator[str]:
-    yield f"run {place}  {safe(str(one.path))}: {one.status}"
+    yield f"run {place}  {shown_path(one.path)}: {one.status}"
     lines = prompt_lines(one.parts)
     yield from (f"   | {line}" for line in lines[:_LINES])
     if len(lines) > _LINES:

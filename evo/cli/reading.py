@@ -13,7 +13,7 @@ from evo.cli.examples import print_examples
 from evo.cli.operators import print_operators
 from evo.cli.report import print_report, prompt_lines
 from evo.cli.tables import arrow_table, table, wide_console
-from evo.cli.text import duration, money, one_line, percent
+from evo.cli.text import duration, money, one_line, percent, say, shown_path
 from evo.errors import ConfigError
 from evo.model import Individual
 from evo.run import Run
@@ -55,18 +55,18 @@ def show(options: Namespace) -> None:
     words = (
         f"{spent['calls']:,} calls, {spent['tokens']:,} tokens, {money(spent['usd'])}, {duration(about['elapsed_s'])}"
     )
-    console.print(f"{run.path}: {about['status']}, {words}", markup=False, highlight=False, soft_wrap=True)
+    say(console, f"{shown_path(run.path)}: {about['status']}, {words}")
     console.print(table("islands", about["islands"]))
     console.print(table("operators", about["operators"]))
     for failure in about["failures"]:
-        console.print(f"failed {failure['count']}x: {one_line(failure['note'], 150)}", markup=False, highlight=False)
+        say(console, f"failed {failure['count']}x: {one_line(failure['note'], 150)}")
     return None
 
 
 def report(options: Namespace) -> None:
     """Write the report of a run; print its path."""
     path = Run(options.run).report(options.output)
-    return print_json({"report": str(path)}) if options.json else print(path)
+    return print_json({"report": str(path)}) if options.json else print(shown_path(path))
 
 
 def _operators(run: Run, *, as_json: bool) -> None:

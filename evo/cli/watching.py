@@ -7,7 +7,7 @@ import webbrowser
 from argparse import Namespace
 
 from evo.cli.reading import print_json
-from evo.cli.text import safe
+from evo.cli.text import safe, shell_word, shown_path
 from evo.run import Run
 from evo.view.live import has_ended
 from evo.view.server import Watching
@@ -23,7 +23,9 @@ def watch(options: Namespace) -> None:
         if options.json:
             print_json({"run": str(run.path), "url": page.url})
         else:
-            print(f"{safe(str(run.path))}: {run.status}\nlook   {page.url}\nCtrl-C ends this page; the run goes on")
+            print(
+                f"{shown_path(run.path)}: {safe(run.status)}\nlook   {page.url}\nCtrl-C ends this page; the run goes on"
+            )
         print(end="", flush=True)
         if options.open:
             webbrowser.open(page.url)
@@ -38,5 +40,5 @@ def _wait(run: Run, *, quiet: bool) -> None:
     while True:
         time.sleep(LOOK_S)
         if not quiet and has_ended(run.path):
-            print(f"finished; the page stays until Ctrl-C: evo best {safe(str(run.path))}", flush=True)
+            print(f"finished; the page stays until Ctrl-C: evo best {shell_word(run.path)}", flush=True)
             quiet = True

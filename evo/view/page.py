@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from evo.errors import EvoError
 from evo.untrusted import one_line, safe
+from evo.view.shorten import LEAST, shortened
 from evo.view.story import story
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ SCRIPTS = ("page", "draw", "words", "summary", "pictures", "tables", "tree", "de
 STILL, LIVE = (*SCRIPTS, "still"), (*SCRIPTS, "keep", "live")
 """Files of a page whose story stands in it, and of one that asks for it and keeps what the reader has set."""
 STYLES = ("page", "parts")
+LONGEST = 24_000
+"""Most characters of any text of a page, whoever forgot to shorten it."""
 _UNSAFE = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"})
 
 
@@ -61,7 +64,7 @@ def live_html(title: str) -> str:
 
 def title_of(head: Mapping[str, Any]) -> str:
     """Return what a page about a run is called: its task, or its name."""
-    return one_line(head["description"] or head["run"], 80)
+    return str(head["description"] or head["run"])
 
 
 def _page(
@@ -70,7 +73,7 @@ def _page(
     style = "".join(_file(f"{name}.css") for name in STYLES)
     script = _wrapped([_file(f"{name}.js") for name in scripts])
     return Template(_file("page.html")).substitute(
-        title=html.escape(f"{title} · prompt-archipelago"),
+        title=html.escape(f"{one_line(title, 80)} · prompt-archipelago"),
         policy="; ".join((_policy(style, script), *rules)),
         style=style,
         script=script,
@@ -94,9 +97,9 @@ def json_of(document: Any) -> str:
 def _shown(value: Any) -> Any:
     """Return a document whose texts steer no screen, and whose numbers JSON has."""
     if isinstance(value, str):
-        return safe(value)
+        return safe(shortened(value, LONGEST))
     if isinstance(value, Mapping):
-        return {safe(str(key)): _shown(one) for key, one in value.items()}
+        return {safe(shortened(str(key), LEAST)): _shown(one) for key, one in value.items()}
     if isinstance(value, list | tuple):
         return [_shown(one) for one in value]
     if isinstance(value, float):
