@@ -4,14 +4,20 @@ const NAMED = 'summary, button, a, input, canvas, h2, h3, h4, figcaption, .scrol
 /** Return the elements of the page by names that the same element has in a later picture, whatever has been counted since. */
 function named() {
   const found = new Map(), times = new Map();
-  for (const element of document.querySelectorAll(NAMED)) {
-    const home = element.closest('section, body > header, nav'), words = element.dataset.id || element.getAttribute('aria-label') || element.textContent.slice(0, 80).replace(/[\d.,]+/g, '#');
-    const stem = `${home ? home.id : ''} ${element.localName} ${element.dataset.id ? words : words.replace(/[\d.,]+/g, '#')}`, time = times.get(stem) || 0;
+  for (const element of document.querySelectorAll(`:is(#head, #contents, #main) :is(${NAMED})`)) {
+    const home = element.closest('section, body > header, nav'), own = element.dataset.id || element.id;
+    const words = own || (element.getAttribute('aria-label') || element.textContent.slice(0, 80)).replace(/[\d.,]+/g, '#').replace(/s\b/g, '');
+    const stem = `${home ? home.id : ''} ${element.localName} ${words}`, time = times.get(stem) || 0;
     times.set(stem, time + 1);
     found.set(`${stem} ${time}`, element);
   }
   return found;
 }
+
+const topOf = (element) => element.getBoundingClientRect().top;
+
+/** Return whether an element begins or goes on below this height of the window; what one reads stands still by the first that does. */
+const within = (element, height) => element.getClientRects().length > 0 && topOf(element) < innerHeight && element.getBoundingClientRect().bottom > height;
 
 /** Return who is selected, how far one looks in, what is open, pressed, typed, scrolled and in focus, and where on the page one is. */
 function kept() {
@@ -24,7 +30,7 @@ function kept() {
     typed: some((one) => one.localName === 'input' && one.value, (one) => one.value),
     scrolled: some((one) => one.scrollLeft || one.scrollTop, (one) => [one.scrollLeft, one.scrollTop]),
     focus: some((one) => one === document.activeElement)[0],
-    seen: scrollY > 0 ? some((one) => one.getClientRects().length && one.getBoundingClientRect().top >= 0, (one) => one.getBoundingClientRect().top)[0] : null,
+    seen: scrollY > 0 ? [...some((one) => one === document.activeElement && within(one, 0), topOf), ...some((one) => within(one, innerHeight / 4), topOf)][0] : null,
   };
 }
 
@@ -42,7 +48,7 @@ function restore(before) {
   set(before.typed, (one, value) => { one.value = value; });
   set(before.scrolled, (one, [left, top]) => one.scrollTo({ left, top, behavior: 'instant' }));
   set(before.focus ? [before.focus] : [], (one) => one.focus({ preventScroll: true }));
-  set(before.seen ? [before.seen] : [], (one, top) => scrollBy({ top: one.getBoundingClientRect().top - top, behavior: 'instant' }));
+  set(before.seen ? [before.seen] : [], (one, top) => scrollBy({ top: topOf(one) - top, behavior: 'instant' }));
   if (count) draw();
   say('');
 }
