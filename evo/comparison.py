@@ -127,7 +127,7 @@ def _contender(run: Run) -> Contender:
         parts=one.prompt.parts,
         dev=Estimate(one.fitness, dev.low, dev.high, one.evaluation.count),
         test=best.test,
-        optimism=best.test and one.fitness - best.test.mean,
+        optimism=one.fitness - best.test.mean if best.test else None,
         looks=int((run.result or {}).get("looks", 1)),
         births=run.individuals().num_rows,
         spent=run.spent,

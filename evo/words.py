@@ -88,12 +88,13 @@ def _steps(a: Sequence[str], b: Sequence[str]) -> list[tuple[str, int, int, int,
     """Return the opcodes of difflib that make ``b`` of ``a``."""
     head, tail = _ends(a, b)
     i, j = len(a) - tail, len(b) - tail
-    inner = [("replace", 0, i - head, 0, j - head)]
+    inner: list[tuple[str, int, int, int, int]] = [("replace", head, i, head, j)]
     if (i - head) * (j - head) <= MOST_PAIRS:
         own, other = a[head:i], b[head:j]
-        inner = SequenceMatcher(str.isspace, own, other, _is_long(own, other)).get_opcodes()
-    ends = [("equal", 0, head, 0, head)] if head else [], [("equal", i, len(a), j, len(b))] if tail else []
-    return [*ends[0], *((kind, *(place + head for place in places)) for kind, *places in inner), *ends[1]]
+        found = SequenceMatcher(str.isspace, own, other, _is_long(own, other)).get_opcodes()
+        inner = [(kind, w + head, x + head, y + head, z + head) for kind, w, x, y, z in found]
+    before: list[tuple[str, int, int, int, int]] = [("equal", 0, head, 0, head)] if head else []
+    return [*before, *inner, *([("equal", i, len(a), j, len(b))] if tail else [])]
 
 
 def _ends(a: Sequence[str], b: Sequence[str]) -> tuple[int, int]:
@@ -124,10 +125,10 @@ def taken(child: Sequence[str], parent: Sequence[str]) -> dict[int, int]:
     head, tail = _ends(own, other)
     if head or tail or len(own) * len(other) > MOST_PAIRS:
         ends = [*range(head), *range(len(own) - tail, len(own))]
-        found = {place: place if place < head else place + len(other) - len(own) for place in ends}
+        alike = {place: place if place < head else place + len(other) - len(own) for place in ends}
         inner = own[head : len(own) - tail], other[head : len(other) - tail]
         some = taken(*inner) if len(inner[0]) * len(inner[1]) <= MOST_PAIRS else {}
-        return found | {place + head: source + head for place, source in some.items()}
+        return alike | {place + head: source + head for place, source in some.items()}
     matcher = SequenceMatcher(None, own, other, _is_long(own, other))
     runs = [run for run in matcher.get_matching_blocks() if _size(own, run) > 0]
     found: dict[int, int] = {}
