@@ -79,7 +79,12 @@ def started(storage: Path, calls: int) -> tuple[str | Path, ...]:
 
 def until(page: Page, condition: Callable[[], bool]) -> None:
     """Wait for a condition; the browser's own way of waiting would need what the page forbids."""
-    wait_for(lambda: page.wait_for_timeout(200) or condition(), 120)
+
+    def holds() -> bool:
+        page.wait_for_timeout(200)
+        return condition()
+
+    wait_for(holds, 120)
 
 
 def not_begun(storage: Path) -> Path:
