@@ -45,7 +45,8 @@ def report_lines(run: Run) -> list[str]:
         "",
         f"cost     {spent['calls']:,} calls, {tokens}, {money(spent['usd'])}, {duration(result['elapsed_s'])}",
     ]
-    lines += [f"look     evo show {shell_word(run.path)}", f"         evo lineage {shell_word(run.path)}"]
+    path = shell_word(run.path)
+    lines += [f"look     evo show {path}", f"         evo lineage {path}", f"         evo report {path}"]
     return lines
 
 
