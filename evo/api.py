@@ -1,10 +1,10 @@
-"""The Python front door: `evolve`, `estimate`, `resume`, `open_run`."""
+"""The Python front door: `evolve`, `estimate`, `resume`, `open_run`, `watch`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from evo.config import load, parse
 from evo.engine import Engine, prepare, reopen
@@ -15,6 +15,9 @@ from evo.model import Budget
 from evo.run import Run
 from evo.settings import BudgetSettings, RunSettings
 from evo.status import Snapshot
+
+if TYPE_CHECKING:
+    from evo.view.server import Watching
 
 
 def evolve(
@@ -92,6 +95,21 @@ def open_run(path: str | Path) -> Run:
     Raises ConfigError when there is none.
     """
     return Run(path)
+
+
+def watch(run: Run | str | Path, *, port: int = 0) -> Watching:
+    """Return a page that shows a run as it goes, served on this machine alone until its `close`; see its ``url``.
+
+    Args:
+        run: The run, its folder, or a storage folder, which stands for its latest run.
+        port: Where to serve it; 0 for any port that is free.
+
+    Raises:
+        ConfigError: there is no such run, or the port is taken.
+    """
+    from evo.view.server import Watching
+
+    return Watching(run if isinstance(run, Run) else Run(run), port=port)
 
 
 def _read(

@@ -11,7 +11,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from evo.cli.text import duration, money, one_line, percent
+from evo.cli.text import duration, money, one_line, percent, safe, say
 from evo.settings import RunSettings
 from evo.status import Snapshot
 
@@ -100,7 +100,7 @@ class LiveTable:
                 Text(one_line(status.improved_by, 24)),
             )
         pace = self._pace.update(snapshot.spent.calls)
-        self._live.update(Group(Text(headline(snapshot, self._settings, pace)), table))
+        self._live.update(Group(Text(safe(headline(snapshot, self._settings, pace))), table))
 
 
 class PlainLines:
@@ -131,4 +131,4 @@ class PlainLines:
                 births = sum(status.births for status in snapshot.islands)
                 line += f"; {births} births, best dev {percent(leader.best)} by {one_line(leader.improved_by, 24)}"
                 line += f" on island {leader.island}"
-            self._console.print(line, highlight=False, markup=False, soft_wrap=True)
+            say(self._console, line)

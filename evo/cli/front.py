@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from evo.cli.tables import table, wide_console
-from evo.cli.text import money, one_line, percent
+from evo.cli.text import money, one_line, percent, say, shown_path
 from evo.run import Run
 
 TEXT = 80
@@ -16,9 +16,9 @@ _NOTE = "dev scores are optimistic, the more so where many prompts compete: test
 def print_front(run: Run, rows: Sequence[dict[str, Any]]) -> None:
     """Print the rows of `Run.front`, the knee marked."""
     console = wide_console()
-    console.print(f"{run.path}: {run.status}", markup=False, highlight=False, soft_wrap=True)
+    say(console, f"{shown_path(run.path)}: {run.status}")
     console.print(table(f"front ({len(rows)})", [_shown(row) for row in rows]))
-    console.print(_NOTE, markup=False, highlight=False, soft_wrap=True)
+    say(console, _NOTE)
 
 
 def _shown(row: dict[str, Any]) -> dict[str, str]:

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow.compute as pc
 from rich.console import Console
 
-from evo.cli.text import duration, money, one_line, percent, safe
+from evo.cli.text import duration, money, one_line, percent, safe, say, shell_word
 from evo.model import INSTRUCTION, Individual, Prompt
 from evo.run import Run
 from evo.schema import EXTINCT
@@ -20,8 +20,7 @@ UNREAD = 0.25
 
 def print_report(run: Run, console: Console) -> None:
     """Print a finished run's result."""
-    for line in report_lines(run):
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+    say(console, *report_lines(run))
 
 
 def report_lines(run: Run) -> list[str]:
@@ -46,7 +45,8 @@ def report_lines(run: Run) -> list[str]:
         "",
         f"cost     {spent['calls']:,} calls, {tokens}, {money(spent['usd'])}, {duration(result['elapsed_s'])}",
     ]
-    lines += [f"look     evo show {run.path}", f"         evo lineage {run.path}", f"         evo report {run.path}"]
+    path = shell_word(run.path)
+    lines += [f"look     evo show {path}", f"         evo lineage {path}", f"         evo report {path}"]
     return lines
 
 

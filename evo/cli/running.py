@@ -17,7 +17,7 @@ from evo.cli.catalog import fetch_local_models
 from evo.cli.display import display
 from evo.cli.reading import print_json
 from evo.cli.report import print_report
-from evo.cli.text import safe
+from evo.cli.text import say, shell_word, shown_path
 from evo.commission import Commission
 from evo.config import load, parse
 from evo.engine import Engine, prepare, reopen
@@ -61,15 +61,15 @@ def compact(options: Namespace) -> None:
 def _sail(order: Commission, options: Namespace, *, warn: bool = False) -> int:
     console = Console(stderr=options.json)
     for note in order.task.notes:
-        console.print(f"note: {safe(note)}", markup=False, highlight=False, soft_wrap=True)
-    console.print(f"run: {order.path}", markup=False, highlight=False, soft_wrap=True)
+        say(console, f"note: {note}")
+    say(console, f"run: {shown_path(order.path)}")
     with display(console, order.settings, plain=options.plain) as screen:
         engine = Engine(order, address=options.address, watch=screen.show)
         with _stopping(engine.stop, console):
             engine.start()
             try:
                 if warn and (warning := unpaid_founding(order)):  # meanwhile, as executors take seconds to start
-                    console.print(f"warning: {safe(warning)}", markup=False, highlight=False, soft_wrap=True)
+                    say(console, f"warning: {warning}")
             except BaseException:
                 engine.stop()
                 raise
@@ -92,12 +92,10 @@ def _sail(order: Commission, options: Namespace, *, warn: bool = False) -> int:
 
 def _interrupted(order: Commission, console: Console) -> int:
     births = len(ranking(order.path))
-    console.print(
-        f"stopped; {births} scored prompts and every model call are kept in {order.path}\n"
-        f"go on with: evo resume {order.path}",
-        markup=False,
-        highlight=False,
-        soft_wrap=True,
+    say(
+        console,
+        f"stopped; {births} scored prompts and every model call are kept in {shown_path(order.path)}",
+        f"go on with: evo resume {shell_word(order.path)}",
     )
     return 130
 
@@ -112,7 +110,7 @@ def _stopping(stop: Callable[[], None], console: Console) -> Iterator[None]:
         if asked:
             os._exit(130)
         asked = True
-        console.print("stopping: calls under way may finish; again to end at once", markup=False, highlight=False)
+        say(console, "stopping: calls under way may finish; again to end at once")
         stop()
 
     before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}

@@ -13,7 +13,7 @@ from evo.ancestry import Places
 from evo.journal import read_pieces
 from evo.pedigree import whole
 from evo.replay import texts_of
-from evo.view.shorten import Room
+from evo.view.shorten import Room, shortened
 from evo.view.snapshot import Snapshot
 
 NODES = 3_000
@@ -22,6 +22,8 @@ TEXTS = 4_000_000
 """Characters of prompts in a report; of the least fit beyond them only the beginning is kept."""
 REPLY = 1_500
 """Most characters of one operator call."""
+NOTE = 600
+"""Most characters of what is said of a birth or a call that failed."""
 _CALLS = ["individual", "purpose", "model", "prompt_tokens", "output_tokens", "attempts", "error", "text"]
 
 
@@ -51,7 +53,8 @@ def graph(snapshot: Snapshot, places: Places, texts: int = TEXTS) -> dict[str, A
         "best": 0 if snapshot.best is not None else None,
         "step": places.tolist(),
         "parents": parents.tolist(),
-        **{name: table[name].to_pylist() for name in ("id", "island", "generation", "status", "note")},
+        **{name: table[name].to_pylist() for name in ("id", "island", "generation", "status")},
+        "note": [shortened(note or "", NOTE) for note in table["note"].to_pylist()],
         **{name: table[name].to_pylist() for name in ("n_scored", "n_missing", "n_unparsed", "tokens", "cost_usd")},
         "fitness": table["fitness"].to_pylist(),
         "operators": operators.dictionary.to_pylist(),
@@ -94,4 +97,4 @@ def _calls(snapshot: Snapshot, numbers: pa.Array, room: Room) -> list[list[Any]]
         rows: Iterable[dict[str, Any]] = own.drop_columns(["individual"]).to_pylist()
         found += ([birth, *row.values()] for birth, row in zip(births, rows, strict=True))
     found.sort(key=lambda call: call[0])
-    return [[*call[:-1], room.fit(call[-1] or "", REPLY)] for call in found]
+    return [[*call[:-2], shortened(call[-2] or "", NOTE), room.fit(call[-1] or "", REPLY)] for call in found]

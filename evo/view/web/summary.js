@@ -12,7 +12,7 @@ function head() {
     calls: whole(run.calls), tokens: whole(run.tokens), cost: money(run.usd), time: duration(run.elapsed_s), seed: String(run.seed),
   };
   if (facts['model for operators'] === facts.model) delete facts['model for operators'];
-  document.getElementById('head').append(
+  document.getElementById('head').replaceChildren(
     h('p', { class: 'eyebrow' }, h('span', { class: open ? 'state open' : 'state' }, state), bdi(run.run), ` · as of ${made} UTC`),
     h('h1', null, bdi(run.description || run.run)),
     factsOf(facts),
