@@ -41,9 +41,9 @@ class BatchingLedger:
             raise error.with_traceback(None)  # one error ends many calls
         return answer
 
-    async def again(self, admission: Admission, billed: Usage | None, setback: Setback = NO_SETBACK) -> None:
+    async def again(self, admission: Admission, billed: Usage | None, setback: Setback = NO_SETBACK) -> bool:
         """See `evo.receipts.Ledger.again`."""
-        await self._broker.again(self._worker, admission, billed, setback)
+        return await self._broker.again(self._worker, admission, billed, setback)
 
     async def hedge(self, admission: Admission) -> bool:
         """See `evo.receipts.Ledger.hedge`."""

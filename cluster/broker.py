@@ -121,13 +121,13 @@ class Broker:
 
     async def again(
         self, worker: int, admission: Admission, billed: Usage | None, setback: Setback = NO_SETBACK
-    ) -> None:
+    ) -> bool:
         """See `evo.receipts.Ledger.again`."""
         if self._jobs.is_lost(worker):
             raise interrupted()
         self.ledger.fail(admission, billed, setback)
         await self._stop_if_given_up()
-        await self.ledger.retry(admission, setback.wait_s)
+        return await self.ledger.retry(admission, setback.wait_s)
 
     async def hedge(self, worker: int, admission: Admission) -> bool:
         """See `evo.receipts.Ledger.hedge`."""

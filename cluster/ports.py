@@ -52,8 +52,8 @@ class BrokerPort(Protocol):
 
     async def again(
         self, worker: int, admission: Admission, billed: Usage | None, setback: Setback = NO_SETBACK
-    ) -> None:
-        """Reserve one more attempt."""
+    ) -> bool:
+        """Reserve one more attempt; return whether it is not the call's own."""
         ...
 
     async def hedge(self, worker: int, admission: Admission) -> bool:

@@ -103,9 +103,10 @@ class RemoteBroker:
 
     async def again(
         self, worker: int, admission: Admission, billed: Usage | None, setback: Setback = NO_SETBACK
-    ) -> None:
+    ) -> bool:
         """See `Broker.again`."""
-        await self._call("again", worker, admission, billed, setback)
+        excused: bool = await self._call("again", worker, admission, billed, setback)
+        return excused
 
     async def hedge(self, worker: int, admission: Admission) -> bool:
         """See `Broker.hedge`."""

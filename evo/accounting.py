@@ -57,6 +57,8 @@ class Slots:
 class _Sending:
     started_at: float = field(default_factory=time.time)
     attempts: int = 0
+    excused: int = 0
+    """Attempts that were to see whether a model that is down answers again."""
     answer: Completion | None = None
     error: str = CANCELLED
     transient: bool = False
@@ -151,12 +153,12 @@ class Accounted:
             except LlmError as failure:
                 sending.error, sending.transient, sending.billed = str(failure), failure.transient, _billed(failure)
                 sending.busy = failure.busy
-                if not failure.transient or sending.attempts >= self.attempts:
+                if not failure.transient or sending.attempts - sending.excused >= self.attempts:
                     raise
                 rng = child_rng(0, admission.key, sending.attempts)
                 wait_s = pause_s(sending.attempts, failure.retry_after_s, rng)
                 setback = Setback(wait_s, sending.error, failure.busy, failure.retry_after_s)
-                await self.ledger.again(admission, sending.billed, setback)
+                sending.excused += await self.ledger.again(admission, sending.billed, setback)
                 sending.billed = None
 
     async def _asked(self, request: Request, admission: Admission, sending: _Sending) -> Completion:

@@ -82,10 +82,10 @@ class CallLedger:
             await asyncio.shield(answer)
         return answer
 
-    async def again(self, admission: Admission, billed: Usage | None, setback: Setback = NO_SETBACK) -> None:
+    async def again(self, admission: Admission, billed: Usage | None, setback: Setback = NO_SETBACK) -> bool:
         """See `evo.receipts.Ledger.again`."""
         self.fail(admission, billed, setback)
-        await self.retry(admission, setback.wait_s)
+        return await self.retry(admission, setback.wait_s)
 
     def fail(self, admission: Admission, billed: Usage | None, setback: Setback) -> None:
         """Book an attempt that failed; its model may be `given_up` by it."""
@@ -97,8 +97,8 @@ class CallLedger:
         self._queues.wake(admission.model)
         self._refuse_if_stopped()
 
-    async def retry(self, admission: Admission, wait_s: float) -> None:
-        """Reserve one more attempt after a time, at its model's pace. Raises as `evo.receipts.Ledger.admit`."""
+    async def retry(self, admission: Admission, wait_s: float) -> bool:
+        """Reserve one more attempt after a time, at its model's pace; see `evo.receipts.Ledger.again`."""
         flight, wanted = self._flying[admission.key], most_of(admission)
         if wait_s:
             await asyncio.sleep(wait_s)
@@ -115,6 +115,7 @@ class CallLedger:
                 await asyncio.shield(self._settled)
         flight.wanted = wanted
         self.pacing.take(admission.model, admission.key, admission.tokens)
+        return self.pacing.tries(admission.model, admission.key)
 
     async def hedge(self, admission: Admission) -> bool:
         """See `evo.receipts.Ledger.hedge`."""

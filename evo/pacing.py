@@ -18,8 +18,8 @@ from evo.receipts import Limits, Setback
 
 BACK_OFF, RISE = 0.7, 0.25
 """What is left of a limit when a provider is busy; what it gains while as many calls as it allows are answered."""
-FAILURES = 10
-"""Attempts in a row that fail before a circuit opens."""
+FAILURES, QUIET_S = 4, 2.0
+"""Attempts in a row that fail, and seconds without an answer, before a circuit opens: fewer than a call may take."""
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 2.0, 60.0
 """Between the calls that try whether a model answers again; each pause is twice the last."""
 
@@ -60,7 +60,7 @@ class _Circuit:
 
     opened_at: float
     error: str
-    pause_s: float = FIRST_PAUSE_S
+    pause_s: float
     probe: str | None = None
 
 
@@ -76,7 +76,7 @@ class _Lane:
     tokens: _Bucket | None = None
     share: float = 1.0
     """Of the bound on a call's tokens, what calls really take."""
-    proven: bool = False
+    answered_at: float | None = None
     failures: int = 0
     circuit: _Circuit | None = None
 
@@ -117,6 +117,11 @@ class Pacing:
         if lane.circuit is not None and lane.circuit.probe is None:
             lane.circuit.probe = key
 
+    def tries(self, model: str, key: str) -> bool:
+        """Whether a call's lease is there to see whether its model answers again: that it fails is no fault of its."""
+        circuit = self._lanes[model].circuit
+        return circuit is not None and circuit.probe == key
+
     def release(self, model: str, key: str) -> None:
         """End a lease of which nothing can be learnt."""
         lane = self._lane(model, None)
@@ -129,7 +134,7 @@ class Pacing:
         lane = self._lane(model, None)
         limiting = len(lane.leases) >= lane.allowed - 1
         lease = lane.leases.pop(key, None)
-        lane.proven, lane.failures, lane.circuit = True, 0, None
+        lane.answered_at, lane.failures, lane.circuit = self._clock(), 0, None
         if limiting:
             lane.allowed += RISE / lane.allowed
         if lease is not None and lease.bound:
@@ -152,8 +157,9 @@ class Pacing:
             self._rest(lane, circuit, now)
             return self._given_up(model, lane, circuit, now)
         lane.failures += 1
-        if circuit is None and lane.proven and lane.failures >= FAILURES:
-            lane.circuit = _Circuit(now, setback.error)
+        since = math.inf if lane.answered_at is None else lane.answered_at
+        if circuit is None and lane.failures >= FAILURES and now - since >= QUIET_S:
+            lane.circuit = _Circuit(now, setback.error, FIRST_PAUSE_S)
             self._rest(lane, lane.circuit, now)
             return self._given_up(model, lane, lane.circuit, now)
         return None

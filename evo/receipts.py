@@ -104,8 +104,11 @@ class Ledger(Protocol):
         """
         ...
 
-    async def again(self, admission: Admission, billed: Usage | None, setback: Setback = NO_SETBACK) -> None:
-        """Reserve one more attempt, after one that took ``billed`` (see `Receipt`). Raises as `admit`."""
+    async def again(self, admission: Admission, billed: Usage | None, setback: Setback = NO_SETBACK) -> bool:
+        """Reserve one more attempt, after one that took ``billed`` (see `Receipt`). Raises as `admit`.
+
+        Returns whether it is to see if a model that is down answers again, and so does not count as the call's own.
+        """
         ...
 
     async def hedge(self, admission: Admission) -> bool:

@@ -10,6 +10,7 @@ import pytest
 from bank import admission, answer, bank, receipt
 
 import evo.ledger
+import evo.pacing
 from evo.budget import Account, Usage
 from evo.errors import BudgetExhausted, ConfigError, EvoError, Interrupted
 from evo.flights import LOST
@@ -308,12 +309,13 @@ async def test_a_model_that_never_answers_is_given_up_after_two_calls(tmp_path):
         assert "2 calls to model failed and none was answered, the last with: busy" in str(opened.ledger.given_up)
 
 
-async def test_a_model_that_answered_is_given_up_only_when_patience_is_over(tmp_path):
+async def test_a_model_that_answered_is_given_up_only_when_patience_is_over(tmp_path, monkeypatch):
+    monkeypatch.setattr(evo.pacing, "QUIET_S", 0.0)
     with bank(tmp_path / "run") as opened:
-        for number in range(54):
+        for number in range(24):
             key = str(number)
             await asyncio.wait_for(opened.ledger.admit(admission(key)), PATIENCE_S)
-            fine = number % 9 == 8
+            fine = number % 4 == 3
             await opened.ledger.settle(receipt(key, answer()) if fine else failed(key))
         lasting = [f"refused {number}" for number in range(40)]
         for key in lasting:  # this row is refused for good: no sign of a model that is down
@@ -321,7 +323,7 @@ async def test_a_model_that_answered_is_given_up_only_when_patience_is_over(tmp_
             await opened.ledger.settle(receipt(key, None, error="content filter"))
         assert opened.ledger.given_up is None
         hasty = Limits(patience_s=0.0)
-        for number in range(10):
+        for number in range(4):
             assert opened.ledger.given_up is None
             await opened.ledger.admit(replace(admission(f"down {number}"), limits=hasty))
             await opened.ledger.settle(failed(f"down {number}"))
