@@ -20,6 +20,10 @@ import evo
 from evo.status import Snapshot
 from fitness.fake import toy_rows
 
+DEV = 980
+"""Rows a birth is scored on."""
+AHEAD = 12
+"""Rows under way or waiting for each slot: while the slowest of a birth's is waited for, others fill the slots."""
 TICK = os.sysconf("SC_CLK_TCK")
 
 
@@ -58,12 +62,13 @@ def _run(options: argparse.Namespace, endpoint: Endpoint) -> float:
             seen.append((snapshot.spent.calls, _cpu_s(os.getpid(), {os.getpid()}, endpoint.process.pid)))
 
     calls = options.slots * options.waves
+    births = 4 + AHEAD * options.slots // DEV
     with tempfile.TemporaryDirectory() as folder:
         evo.evolve(
             {"data": toy_rows(1000, 0), "split": {"train": 0, "dev": 0.98, "test": 0.02}},
             prompts=["What is the mood?", "Sort the text.", "Positive or negative?"],
             model={"name": "openai/m", "api_base": endpoint.api_base, "max_tokens": 5, "client": options.client},
-            method={"name": "steady-state", "operators": {"edit": 1.0}},
+            method={"name": "steady-state", "operators": {"edit": 1.0}, "in_flight": births},
             racing="full",
             final_race=1,
             budget={"calls": calls},

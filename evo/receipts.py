@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol, TypeVar
 
 from evo.budget import Usage
 from evo.model import Completion
+
+T = TypeVar("T", int, float)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,16 +32,15 @@ class Limits:
     def lowest(self, other: Limits) -> Limits:
         """Return the lower of each limit, and the longer lease."""
         return Limits(
-            *(_lower(getattr(self, name), getattr(other, name)) for name in _CAPS),
+            _lower(self.concurrency, other.concurrency),
+            _lower(self.requests_per_minute, other.requests_per_minute),
+            _lower(self.tokens_per_minute, other.tokens_per_minute),
             patience_s=min(self.patience_s, other.patience_s),
             lease_s=max(self.lease_s, other.lease_s),
         )
 
 
-_CAPS = ("concurrency", "requests_per_minute", "tokens_per_minute")
-
-
-def _lower(first: float | None, second: float | None) -> Any:
+def _lower(first: T | None, second: T | None) -> T | None:
     return min((one for one in (first, second) if one is not None), default=None)
 
 

@@ -13,7 +13,7 @@ from evo.model import EXAMPLES, INSTRUCTION, Budget, Prompt
 from evo.model_settings import ModelSettings as ModelSettings
 from evo.model_settings import NamedSettings as NamedSettings
 from evo.model_settings import PriceSettings as PriceSettings
-from evo.model_settings import Settings
+from evo.model_settings import Settings as Settings
 from evo.prompt import PART, flaw_of
 
 
