@@ -14,24 +14,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from cluster.jobs import Job, JobQueue
+from cluster.jobs import Job, JobQueue, shards
+from cluster.migration import Market
 from cluster.ports import Answer
-from evo.budget import BARREN, KEPT_SHARE, RACE_SHARE, Account, Usage, capped
+from evo.budget import BARREN, KEPT_SHARE, RACE_SHARE, Account, Usage, capped, kept_seconds
 from evo.commission import FinalCalls
 from evo.errors import BudgetExhausted, EvoError
-from evo.ledger import CallLedger, interrupted
+from evo.flights import interrupted
+from evo.ledger import CallLedger
 from evo.model import Completion, Evaluation, Individual, Prompt, Request
 from evo.ports import Rows
-from evo.receipts import Admission, Receipt
+from evo.receipts import NO_SETBACK, Admission, Receipt, Setback
 from evo.schema import ROOT_ISLAND, event_row
 from evo.settings import RunSettings
 from evo.status import IslandStatus, Snapshot
 from evo.store import RunStore
-
-SHARD = (16, 64)
-"""Fewest and most rows handed to a worker at once."""
-KEPT_LEAST_S, KEPT_LEAST = 1.0, 0.1
-"""Least of the seconds that is set aside for the final test: births under way end in it."""
 
 
 class Broker:
@@ -52,8 +49,7 @@ class Broker:
         self._workers, self._concurrency = workers, settings.concurrency
         self._jobs = JobQueue()
         self._islands: dict[int, IslandStatus] = {}
-        self._offers: dict[int, tuple[Individual, ...]] = {}
-        self._taken: dict[tuple[int, int], tuple[Individual, ...]] = {}
+        self._market = Market()
         self._starts: Counter[int] = Counter()
         self._barren = self._needed = 0
         self._final = FinalCalls(0)
@@ -65,12 +61,9 @@ class Broker:
         self, model: int, individual: int, prompt: Prompt, examples: Sequence[int], purpose: str = "task"
     ) -> Evaluation:
         """Return a prompt's outcomes, computed in shards by whichever workers are free."""
-        low, high = SHARD
-        size = min(high, max(low, -(-len(examples) // self._workers)))
-        shards = [tuple(examples[i : i + size]) for i in range(0, len(examples), size)]
         parts = (
             self._do(model=model, individual=individual, purpose=purpose, prompt=prompt, examples=shard)
-            for shard in shards
+            for shard in shards(examples, self._workers)
         )
         results = await asyncio.gather(*parts, return_exceptions=True)
         for result in results:
@@ -103,15 +96,7 @@ class Broker:
 
     async def trade(self, island: int, offer: Sequence[Individual], sources: Sequence[int]) -> Sequence[Individual]:
         """Put up an island's migrants, and return those its neighbours have put up since it last asked."""
-        if offer:
-            self._offers[island] = tuple(offer)
-        taken: list[Individual] = []
-        for source in sources:
-            latest = self._offers.get(source, ())
-            if latest and self._taken.get((island, source)) is not latest:
-                self._taken[island, source] = latest
-                taken += latest
-        return taken
+        return self._market.trade(island, offer, sources)
 
     # --- workers ---
 
@@ -134,11 +119,19 @@ class Broker:
                 return answer
             await asyncio.shield(must_wait)
 
-    async def again(self, worker: int, admission: Admission, billed: Usage | None) -> None:
+    async def again(
+        self, worker: int, admission: Admission, billed: Usage | None, setback: Setback = NO_SETBACK
+    ) -> bool:
         """See `evo.receipts.Ledger.again`."""
         if self._jobs.is_lost(worker):
             raise interrupted()
-        await self.ledger.again(admission, billed)
+        self.ledger.fail(admission, billed, setback)
+        await self._stop_if_given_up()
+        return await self.ledger.retry(admission, setback.wait_s)
+
+    async def hedge(self, worker: int, admission: Admission) -> bool:
+        """See `evo.receipts.Ledger.hedge`."""
+        return not self._jobs.is_lost(worker) and await self.ledger.hedge(admission)
 
     async def settle(self, worker: int, receipts: Sequence[Receipt]) -> None:
         """See `evo.receipts.Ledger.settle`. Late receipts of a lost worker are not booked: its calls were, when it was.
@@ -149,8 +142,7 @@ class Broker:
             return
         self._jobs.desk(worker).keys.difference_update(receipt.key for receipt in receipts)
         self.ledger.settle_all(receipts)
-        if self.ledger.given_up is not None and self.failure is None:
-            await self.stop(self.ledger.given_up)
+        await self._stop_if_given_up()
 
     async def finish(self, worker: int, job: int, result: Evaluation | Completion | EvoError) -> None:
         """Take a job's result, or the error that ended it."""
@@ -210,6 +202,7 @@ class Broker:
             recalled=tally.recalled,
             shared=tally.shared,
             failed=tally.failed,
+            pauses=self.ledger.pacing.pauses(),
             islands=tuple(self._islands[i] for i in sorted(self._islands)),
         )
 
@@ -237,6 +230,10 @@ class Broker:
             self.store.close()
 
     # --- inside ---
+
+    async def _stop_if_given_up(self) -> None:
+        if self.ledger.given_up is not None and self.failure is None:
+            await self.stop(self.ledger.given_up)
 
     def _try_admit(
         self, worker: int, admission: Admission
@@ -293,6 +290,4 @@ class Broker:
         if budget.seconds is not None and sent:
             # Both since this broker began: time of earlier attempts has no calls in the tally.
             pace = (self.account.elapsed_s - self.store.elapsed_s) / sent
-            likely = max(test * pace, KEPT_LEAST * budget.seconds, KEPT_LEAST_S)
-            race_s = min(final.race * pace, RACE_SHARE * budget.seconds)
-            self.account.kept_s = min(likely, KEPT_SHARE * budget.seconds) + race_s
+            self.account.kept_s = kept_seconds(budget.seconds, test * pace, final.race * pace)

@@ -10,7 +10,7 @@ from evo.budget import Usage
 from evo.errors import EvoError
 from evo.model import Completion, Evaluation, Individual, Prompt, Request
 from evo.ports import Rows
-from evo.receipts import Admission, Receipt
+from evo.receipts import NO_SETBACK, Admission, Receipt, Setback
 from evo.status import IslandStatus
 
 Answer = tuple[Completion | None, EvoError | None, bool]
@@ -50,8 +50,14 @@ class BrokerPort(Protocol):
         """Admit calls, those that can be at once."""
         ...
 
-    async def again(self, worker: int, admission: Admission, billed: Usage | None) -> None:
-        """Reserve one more attempt."""
+    async def again(
+        self, worker: int, admission: Admission, billed: Usage | None, setback: Setback = NO_SETBACK
+    ) -> bool:
+        """Reserve one more attempt; return whether it is not the call's own."""
+        ...
+
+    async def hedge(self, worker: int, admission: Admission) -> bool:
+        """Reserve an attempt beside one under way, if there is room."""
         ...
 
     async def settle(self, worker: int, receipts: Sequence[Receipt]) -> None:

@@ -15,6 +15,8 @@ from evo.cli.text import duration, money, one_line, percent, safe, say
 from evo.settings import RunSettings
 from evo.status import Snapshot
 
+PAUSE_CHARS = 600
+"""Longest words on a pause."""
 LINE_S = 10.0
 """Seconds between plain lines."""
 PACE_S = 10.0
@@ -100,7 +102,8 @@ class LiveTable:
                 Text(one_line(status.improved_by, 24)),
             )
         pace = self._pace.update(snapshot.spent.calls)
-        self._live.update(Group(Text(safe(headline(snapshot, self._settings, pace))), table))
+        pauses = [Text(one_line(words, PAUSE_CHARS), style="bold") for words in snapshot.pauses]
+        self._live.update(Group(Text(safe(headline(snapshot, self._settings, pace))), *pauses, table))
 
 
 class PlainLines:
@@ -111,6 +114,7 @@ class PlainLines:
         self._last = 0.0
         self._best: float | None = None
         self._phase = ""
+        self._paused = False
 
     def __enter__(self) -> PlainLines:
         return self
@@ -123,7 +127,8 @@ class PlainLines:
         pace = self._pace.update(snapshot.spent.calls)
         leader = max((s for s in snapshot.islands if s.best is not None), key=lambda s: s.best or 0.0, default=None)
         better = leader is not None and (self._best is None or (leader.best or 0.0) > self._best)
-        if better or snapshot.phase != self._phase or time.monotonic() - self._last >= LINE_S:
+        starts, self._paused = bool(snapshot.pauses) and not self._paused, bool(snapshot.pauses)
+        if better or starts or snapshot.phase != self._phase or time.monotonic() - self._last >= LINE_S:
             self._last, self._phase = time.monotonic(), snapshot.phase
             line = headline(snapshot, self._settings, pace)
             if leader is not None:
@@ -131,4 +136,4 @@ class PlainLines:
                 births = sum(status.births for status in snapshot.islands)
                 line += f"; {births} births, best dev {percent(leader.best)} by {one_line(leader.improved_by, 24)}"
                 line += f" on island {leader.island}"
-            say(self._console, line)
+            say(self._console, line, *(one_line(words, PAUSE_CHARS) for words in snapshot.pauses))

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 import cluster.broker
+import evo.budget
 import evo.store
 from cluster.broker import Broker
 from evo.budget import Usage
@@ -236,7 +237,7 @@ async def test_what_a_resumed_run_keeps_for_the_test_is_judged_by_its_own_pace(o
     await broker.admit(0, admission("k"))
     await broker.settle(0, [receipt("k")])
     await broker.record({}, IslandStatus(0))
-    assert broker.account.kept_s == cluster.broker.KEPT_LEAST * 1000, "500 s for a single call would keep a quarter"
+    assert broker.account.kept_s == evo.budget.KEPT_LEAST * 1000, "500 s for a single call would keep a quarter"
 
 
 def migrant(number: int) -> Individual:
