@@ -21,7 +21,7 @@ from evo.history import history_of
 from evo.life import Life, begin, repeat
 from evo.model import Individual
 from evo.randomness import child_rng
-from evo.schema import EXTINCT, event_row
+from evo.schema import EXTINCT, LOST_ISLAND, event_row
 
 WATCH_S = 0.25
 GRACE_S = 10.0
@@ -199,6 +199,7 @@ async def _keep_island(
             life = await _relived(order, number, over)
             await fleet.island(number, replace(shore, start=start), life)
         except fleet.lost as error:
+            await broker.log({"events": [event_row(number, LOST_ISLAND, None, str(error)[:200])]})
             if wait_s is None:
                 raise EvoError(f"island {number} was lost {starts} times, last: {error}") from error
             if await _rest(wait_s, over, lambda: _is_spent(broker)) or await _is_spent(broker):

@@ -23,7 +23,7 @@ from evo.ledger import CallLedger, interrupted
 from evo.model import Completion, Evaluation, Individual, Prompt, Request
 from evo.ports import Rows
 from evo.receipts import Admission, Receipt
-from evo.schema import ROOT_ISLAND, event_row
+from evo.schema import LOST_WORKER, ROOT_ISLAND, event_row
 from evo.settings import RunSettings
 from evo.status import IslandStatus, Snapshot
 from evo.store import RunStore
@@ -161,7 +161,7 @@ class Broker:
         self.ledger.abandon(tuple(self._jobs.lose(worker).keys))
         if self.ledger.stopped:
             self._jobs.refuse(interrupted())
-        self.store.journal.append({"events": [event_row(ROOT_ISLAND, "worker_lost", None, str(worker))]})
+        self.store.journal.append({"events": [event_row(ROOT_ISLAND, LOST_WORKER, None, str(worker))]})
 
     # --- the driver ---
 

@@ -6,7 +6,6 @@ from contextlib import ExitStack
 from dataclasses import fields
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -16,11 +15,10 @@ from evo.folder import RunFolder
 from evo.journal import Journal, read_pieces, read_table
 from evo.model import Completion
 from evo.replay import completion_of
+from evo.schema import CLOCK, ROOT_ISLAND
 
 _ANSWERS = ["key", *(field.name for field in fields(Completion))]
 _SPENT = ["prompt_tokens", "output_tokens", "cost_usd", "lost_tokens", "lost_usd", "attempts", "recalled"]
-US = 1_000_000
-"""Microseconds of a second: what the log's times count."""
 
 
 class RunStore:
@@ -77,16 +75,12 @@ def spent_of(path: Path) -> Usage:
 def elapsed_of(path: Path) -> tuple[float, int]:
     """Return the seconds earlier attempts at a run took, and how many there were.
 
-    An attempt that was killed left no last event; its last call says how long it went on at least.
+    A killed attempt counts up to the last time the log was told how long it has taken.
     """
-    events = read_table(path, "events", ["attempt", "at"])
-    if not events.num_rows:
-        return 0.0, 0
-    spans = events.group_by("attempt").aggregate([("at", "min"), ("at", "max")]).sort_by("at_min")
-    began, ended = (spans[name].cast(pa.int64()).to_numpy().copy() for name in ("at_min", "at_max"))
-    calls = read_table(path, "calls", ["started_at", "latency_s", "recalled"])
-    sent = calls["started_at"].cast(pa.int64()).to_numpy()
-    took_s = pc.if_else(calls["recalled"], 0.0, pc.fill_null(calls["latency_s"], 0.0)).to_numpy()
-    attempt = np.maximum(np.searchsorted(began, sent, side="right") - 1, 0)
-    np.maximum.at(ended, attempt, sent + (took_s * US).astype(np.int64))
-    return float((ended - began).sum() / US), spans.num_rows
+    ours = ("island", pa.array([ROOT_ISLAND], pa.int32()))
+    events = read_table(path, "events", ["island", "kind", "attempt", "detail"], only=ours)
+    clocks = events.filter(pc.equal(events["kind"].cast(pa.string()), CLOCK))
+    took: dict[int, float] = {}
+    for row in clocks.to_pylist():
+        took[row["attempt"]] = float(row["detail"])
+    return sum(took.values()), len(pc.unique(events["attempt"]))

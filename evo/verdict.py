@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from evo.budget import Usage
 from evo.errors import EvoError
+from evo.failures import failures_of
 from evo.journal import read_pieces, read_table
 from evo.model import Individual, island_of
 from evo.randomness import child_rng
@@ -137,7 +138,8 @@ def verdict(
 
     ``test`` and ``gain`` are None where there are no test rows. ``gain`` is the paired difference of the winner to
     the best seed prompt on the test rows both have a score for; None too where no seed was scored. ``optimism`` is by
-    how much the winner's dev score exceeds its test score. ``copied`` are rows, by split, that the winner quotes.
+    how much the winner's dev score exceeds its test score. ``failures`` is what `evo.failures` counts. ``copied`` are
+    rows, by split, that the winner quotes.
     """
     test = test_scores(folder, chosen.winner.number)
     base = test if len(chosen.distinct) == 1 else test_scores(folder, chosen.baseline.number)
@@ -152,6 +154,7 @@ def verdict(
         "spent": asdict(spent),
         "elapsed_s": elapsed_s,
         "looks": looks,
+        "failures": failures_of(folder),
         "optimism": chosen.winner.fitness - sum(test.values()) / len(test) if test else None,
         "copied": {split: list(rows) for split, rows in (copied or {}).items()},
     }
