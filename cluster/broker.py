@@ -26,7 +26,7 @@ from evo.receipts import Admission, Receipt
 from evo.schema import LOST_WORKER, ROOT_ISLAND, event_row
 from evo.settings import RunSettings
 from evo.status import IslandStatus, Snapshot
-from evo.store import RunStore
+from evo.store import RunStore, writing
 
 SHARD = (16, 64)
 """Fewest and most rows handed to a worker at once."""
@@ -148,7 +148,8 @@ class Broker:
         if self._jobs.is_lost(worker):
             return
         self._jobs.desk(worker).keys.difference_update(receipt.key for receipt in receipts)
-        self.ledger.settle_all(receipts)
+        with writing():
+            self.ledger.settle_all(receipts)
         if self.ledger.given_up is not None and self.failure is None:
             await self.stop(self.ledger.given_up)
 
@@ -245,7 +246,8 @@ class Broker:
         if self._jobs.is_lost(worker):
             return None, interrupted(), None
         try:
-            answer = self.ledger.try_admit(admission)
+            with writing():
+                answer = self.ledger.try_admit(admission)
         except EvoError as error:
             return None, error, None
         if isinstance(answer, asyncio.Future):

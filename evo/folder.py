@@ -110,8 +110,11 @@ class RunFolder:
         return _read_json(path) if path.exists() else None
 
     def hold(self) -> Hold:
-        """Take the folder for writing. Raises EvoError when another process has it."""
-        return Hold(self.path / "lock")
+        """Take the folder for writing. Raises EvoError when another process has it, or it cannot be written."""
+        try:
+            return Hold(self.path / "lock")
+        except OSError as error:
+            raise EvoError(f"{self.path} cannot be written: {error}; mend that, or copy the run elsewhere") from error
 
 
 class Hold:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+import sqlite3
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import fields
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import pyarrow.compute as pc
 
 from evo.budget import Usage
 from evo.cache import AnswerCache
+from evo.errors import EvoError
 from evo.folder import RunFolder
 from evo.journal import Journal, read_pieces, read_table
 from evo.model import Completion
@@ -59,6 +62,15 @@ class RunStore:
     def close(self) -> None:
         """Seal the journal and let go of the folder, whatever goes wrong on the way. Raises OSError."""
         self._held.close()
+
+
+@contextmanager
+def writing() -> Iterator[None]:
+    """Turn what a disk refuses meanwhile into an EvoError that ends the run with its mend."""
+    try:
+        yield
+    except (OSError, sqlite3.Error) as error:
+        raise EvoError(f"the run's log cannot be written: {error}; make room, then `evo resume` goes on") from error
 
 
 def spent_of(path: Path) -> Usage:
