@@ -26,7 +26,7 @@ from evo.receipts import Admission, Receipt
 from evo.schema import LOST_WORKER, ROOT_ISLAND, event_row
 from evo.settings import RunSettings
 from evo.status import IslandStatus, Snapshot
-from evo.store import RunStore, writing
+from evo.store import RunStore
 
 SHARD = (16, 64)
 """Fewest and most rows handed to a worker at once."""
@@ -148,7 +148,7 @@ class Broker:
         if self._jobs.is_lost(worker):
             return
         self._jobs.desk(worker).keys.difference_update(receipt.key for receipt in receipts)
-        with writing():
+        with self.store.writing():
             self.ledger.settle_all(receipts)
         if self.ledger.given_up is not None and self.failure is None:
             await self.stop(self.ledger.given_up)
@@ -246,7 +246,7 @@ class Broker:
         if self._jobs.is_lost(worker):
             return None, interrupted(), None
         try:
-            with writing():
+            with self.store.writing():
                 answer = self.ledger.try_admit(admission)
         except EvoError as error:
             return None, error, None

@@ -73,7 +73,7 @@ def resume(
     """Go on with an interrupted run, or with a finished one under a larger budget, and return it when it ends.
 
     Args:
-        run: The run, its folder, or a storage folder, which stands for its latest run.
+        run: The run, its folder or URI, or a storage, which stands for its latest run.
         budget: Caps to change; the others stay. In a mapping, None takes a cap away.
         address: A Ray cluster to join.
 
@@ -81,7 +81,7 @@ def resume(
         ConfigError: there is no such run, its data have changed, or the budget cannot be used.
         EvoError: another process is writing it, or it failed.
     """
-    folder = RunFolder.open(run.path if isinstance(run, Run) else run)
+    folder = RunFolder.to_write(run.path if isinstance(run, Run) else run)
     order = reopen(folder.path, budget=None if budget is None else _changed(folder, _caps(budget)))
     return _finish(Engine(order, address=address, watch=_silent), order.path)
 
@@ -89,7 +89,7 @@ def resume(
 def open_run(path: str | Path) -> Run:
     """Return a run to look at: finished, interrupted, or going on. A storage folder stands for its latest run.
 
-    Raises ConfigError when there is none.
+    Of an object store's URI it is the state of this moment. Raises ConfigError when there is none.
     """
     return Run(path)
 

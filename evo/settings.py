@@ -215,6 +215,7 @@ class RunSettings(Settings):
     executor: str = "ray"
     seed: int = Field(default=0, ge=0)
     storage: str = "runs"
+    """A folder, or an object store's URI (`evo.remote`): the run is then written in ``runs/`` and copied there."""
     cache: bool = True
     """Whether answers of earlier runs in the same storage are used again."""
 

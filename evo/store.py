@@ -16,6 +16,7 @@ from evo.cache import AnswerCache
 from evo.errors import EvoError
 from evo.folder import RunFolder
 from evo.journal import Journal, read_pieces, read_table
+from evo.mirror import Mirror
 from evo.model import Completion
 from evo.replay import completion_of
 from evo.schema import CLOCK, ROOT_ISLAND
@@ -31,6 +32,9 @@ class RunStore:
         folder = RunFolder.open(path)
         with ExitStack() as undo:
             undo.callback(folder.hold().release)
+            self.mirror = None if (copy := folder.copy) is None else Mirror(path, copy)
+            if self.mirror is not None:
+                undo.callback(self.mirror.close)
             self.elapsed_s, attempts = elapsed_of(path)
             self.journal = Journal(path, attempt=attempts)
             undo.callback(self.journal.close)
@@ -39,6 +43,8 @@ class RunStore:
             undo.callback(self.cache.close)
             self._take_in(path)
             self.spent = spent_of(path)
+            if self.mirror is not None:
+                self.mirror.start()
             self._held = undo.pop_all()
 
     def _take_in(self, path: Path) -> None:
@@ -59,18 +65,22 @@ class RunStore:
                 answered += batch.num_rows
         return answered
 
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Turn what a disk refuses meanwhile into an EvoError that ends the run with its mend.
+
+        Raises it at once when another process has taken the run's copy.
+        """
+        if self.mirror is not None and self.mirror.taken is not None:
+            raise self.mirror.taken
+        try:
+            yield
+        except (OSError, sqlite3.Error) as error:
+            raise EvoError(f"the run's log cannot be written: {error}; make room, then `evo resume` goes on") from error
+
     def close(self) -> None:
         """Seal the journal and let go of the folder, whatever goes wrong on the way. Raises OSError."""
         self._held.close()
-
-
-@contextmanager
-def writing() -> Iterator[None]:
-    """Turn what a disk refuses meanwhile into an EvoError that ends the run with its mend."""
-    try:
-        yield
-    except (OSError, sqlite3.Error) as error:
-        raise EvoError(f"the run's log cannot be written: {error}; make room, then `evo resume` goes on") from error
 
 
 def spent_of(path: Path) -> Usage:

@@ -41,7 +41,7 @@ def run(options: Namespace) -> int:
 
 def resume(options: Namespace) -> int:
     """Go on with a run; return the exit code."""
-    folder = RunFolder.open(options.run)
+    folder = RunFolder.to_write(options.run)
     wrong = [change for change in options.set if not change.startswith("budget.")]
     if wrong:
         raise ConfigError(f"a resumed run keeps its settings; only budget.* can change, got {', '.join(wrong)}")
