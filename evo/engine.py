@@ -24,6 +24,8 @@ from evo.store import spent_of
 
 DEFAULT_CALLS = 2000
 """The budget where the settings name none."""
+CHANGEABLE = ("concurrency", "workers", "executor")
+"""Settings that a resumed run may have others of, beside its budget: they say where and how fast, not what."""
 
 
 class Engine:
@@ -100,8 +102,12 @@ def checked(settings: RunSettings, *, base: Path) -> tuple[RunSettings, Task]:
     return settings, task
 
 
-def reopen(path: Path | str, *, budget: BudgetSettings | None = None) -> Commission:
+def reopen(
+    path: Path | str, *, budget: BudgetSettings | None = None, changes: Mapping[str, Any] | None = None
+) -> Commission:
     """Return an existing run, ready to go on, with another budget if one is given: every cap it is to have.
+
+    ``changes`` are settings among `CHANGEABLE`.
 
     Raises:
         ConfigError: there is no such run, its data have changed since, or its budget cannot be kept or never ends it.
@@ -121,7 +127,8 @@ def reopen(path: Path | str, *, budget: BudgetSettings | None = None) -> Commiss
         settings = _with_default_budget(settings.model_copy(update={"budget": budget}))
         _refuse_endless(settings)
     _refuse_unknown_cost(settings, folder)
-    if budget is not None:
+    settings = settings.model_copy(update=dict(changes or {}))
+    if budget is not None or changes:
         folder.change(settings)
     check(settings, task)
     return commission(folder.path, settings, base, task)
