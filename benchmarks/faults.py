@@ -35,11 +35,10 @@ from command import COMMAND, EXAMPLES, only_run, running, wait_for  # noqa: E402
 from faulty import Endpoint, books, often, only_on  # noqa: E402
 from test_killed_processes import pids  # noqa: E402
 from test_killed_runs import CONCURRENCY, calls_logged, config  # noqa: E402
-from test_object_store import _has_copy, in_copy, store  # noqa: E402
+from test_object_store import has_copy, in_copy, serving  # noqa: E402
 from test_ray import THREE_NODES  # noqa: E402
 
 import evo  # noqa: E402
-from evo.errors import EvoError  # noqa: E402
 from evo.journal import open_journals, read_table  # noqa: E402
 
 
@@ -271,14 +270,11 @@ def machine_lost(folder: Path) -> Outcome:
     here, there = folder / "here", folder / "there"
     here.mkdir()
     there.mkdir()
-    made = store.__wrapped__() if hasattr(store, "__wrapped__") else None
-    if made is None:
-        raise EvoError("this pytest hides the function behind a fixture; run tests/real/test_object_store.py instead")
-    uri = next(made)
-    with counting(here) as sent, mock.patch.dict(os.environ, XDG_CACHE_HOME=str(folder / "cache")):
+    cache = mock.patch.dict(os.environ, XDG_CACHE_HOME=str(folder / "cache"))
+    with serving() as uri, counting(here) as sent, cache:
         slow = ["--set", f"storage={uri}", "--set", "concurrency=1", "--set", "budget.calls=1500"]
         with running("run", config(here, "inline"), *slow, "--plain", cwd=here) as process:
-            wait_for(lambda: _has_copy(uri) and in_copy(uri) > 200, every_s=0.5)
+            wait_for(lambda: has_copy(uri) and in_copy(uri) > 200, every_s=0.5)
             time.sleep(5)
             process.kill()
             process.wait()
@@ -286,11 +282,9 @@ def machine_lost(folder: Path) -> Outcome:
         uploaded = set(evo.open_run(uri).calls()["key"].to_pylist())
         (here / "runs").rename(folder / "lost")
         command("resume", uri, "--plain", "--set", "concurrency=16", cwd=there)
-        found = audited(
+        return audited(
             there, f"{len(before - uploaded)} calls of the last seconds paid again, resumed", before, sent=sent
         )
-    made.close()
-    return found
 
 
 if __name__ == "__main__":

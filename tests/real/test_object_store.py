@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,13 @@ SECRET = "the-secret-of-this-test"
 
 @pytest.fixture(scope="module")
 def store() -> Iterator[str]:
-    """Return the URI of a bucket."""
+    with serving() as uri:
+        yield uri
+
+
+@contextmanager
+def serving() -> Iterator[str]:
+    """Serve a bucket on this machine; yield its URI."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -79,7 +86,7 @@ def test_a_machine_that_is_lost_and_another_that_goes_on(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     here, there = tmp_path / "here", tmp_path / "there"
     with running("run", config(here, store, 100), "--plain", cwd=here) as process:
-        wait_for(lambda: _has_copy(store) and in_copy(store) > 500, every_s=1.0)
+        wait_for(lambda: has_copy(store) and in_copy(store) > 500, every_s=1.0)
         process.send_signal(signal.SIGKILL)
         process.wait()
     logged = set(read_table(only_run(here / "runs"), "calls")["key"].to_pylist())
@@ -103,7 +110,7 @@ def test_what_is_stopped_is_uploaded_whole_and_a_second_writer_is_refused(tmp_pa
     uri, here, there = store.replace("/runs?", "/stopped?"), tmp_path / "here", tmp_path / "there"
     there.mkdir()
     with running("run", config(here, uri, 50), "--plain", cwd=here) as process:
-        wait_for(lambda: _has_copy(uri), every_s=1.0)
+        wait_for(lambda: has_copy(uri), every_s=1.0)
         refused = subprocess.run(
             [sys.executable, "-m", "evo", "resume", uri, "--plain"],
             cwd=there,
@@ -119,7 +126,7 @@ def test_what_is_stopped_is_uploaded_whole_and_a_second_writer_is_refused(tmp_pa
     assert in_copy(uri) == read_table(only_run(here / "runs"), "calls", ["key"]).num_rows > 0
 
 
-def _has_copy(uri: str) -> bool:
+def has_copy(uri: str) -> bool:
     try:
         return find_run(uri).manifest() is not None
     except library.ConfigError:
