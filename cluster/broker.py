@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from cluster.jobs import Job, JobQueue
+from cluster.market import Market
 from cluster.ports import Answer
 from evo.budget import BARREN, KEPT_SHARE, RACE_SHARE, Account, Usage, capped
 from evo.commission import FinalCalls
@@ -50,10 +51,8 @@ class Broker:
         self.phase = "search"
         self.failure: EvoError | None = None
         self._workers, self._concurrency = workers, settings.concurrency
-        self._jobs = JobQueue()
+        self._jobs, self.market = JobQueue(), Market()
         self._islands: dict[int, IslandStatus] = {}
-        self._offers: dict[int, tuple[Individual, ...]] = {}
-        self._taken: dict[tuple[int, int], tuple[Individual, ...]] = {}
         self._starts: Counter[int] = Counter()
         self._barren = self._needed = 0
         self._final = FinalCalls(0)
@@ -102,16 +101,16 @@ class Broker:
         return self._starts[island]
 
     async def trade(self, island: int, offer: Sequence[Individual], sources: Sequence[int]) -> Sequence[Individual]:
-        """Put up an island's migrants, and return those its neighbours have put up since it last asked."""
-        if offer:
-            self._offers[island] = tuple(offer)
-        taken: list[Individual] = []
-        for source in sources:
-            latest = self._offers.get(source, ())
-            if latest and self._taken.get((island, source)) is not latest:
-                self._taken[island, source] = latest
-                taken += latest
-        return taken
+        """See `Market.trade`."""
+        return self.market.trade(island, offer, sources)
+
+    async def meet(self, told: int, sources: Sequence[int]) -> Sequence[Individual]:
+        """See `Market.meet`."""
+        return await self.market.meet(told, sources)
+
+    async def put_up(self, island: int, offers: Mapping[int, Sequence[Individual]], last: bool = False) -> None:
+        """See `Market.put`."""
+        self.market.put(island, offers, last=last)
 
     # --- workers ---
 
@@ -170,6 +169,7 @@ class Broker:
         """End the search: no further call is admitted. With an error the whole run has failed."""
         self.failure = self.failure or error
         self.ledger.stop(error or interrupted())
+        self.market.close(interrupted())
         self._jobs.refuse(interrupted())
         if error is not None:
             self._jobs.abort(interrupted())
