@@ -147,7 +147,7 @@ def process_killed(folder: Path, name: str, *, ends: bool) -> Outcome:
         wait_for(lambda: calls_logged(folder / "runs") >= 500)
         before = set(logged(folder))
         os.kill(min(pids(name) - others), signal.SIGKILL)
-        process.communicate(timeout=240)
+        process.wait(timeout=240)
         happened = "replaced" if process.returncode == 0 else f"ended with code {process.returncode}, resumed"
         if ends:
             command("resume", only_run(folder / "runs"), "--plain", cwd=folder)
@@ -170,7 +170,7 @@ def local_model_killed(folder: Path) -> Outcome:
         wait_for(lambda: calls_logged(folder / "runs") >= 40, timeout_s=240)
         before = set(logged(folder))
         os.kill(min(pids("ray::WorkerActor") - others), signal.SIGKILL)
-        process.communicate(timeout=400)
+        process.wait(timeout=400)
     lost = [error for error in evo.open_run(only_run(folder / "runs")).calls()["error"].to_pylist() if "lost" in error]
     return audited(folder, f"replaced, {len(lost)} calls in flight counted as paid", before)
 
@@ -261,7 +261,7 @@ def second_process(folder: Path) -> Outcome:
             wait_for(lambda: calls_logged(folder / "runs") >= 50)
             before = set(logged(folder))
             code = command("resume", only_run(folder / "runs"), "--plain", cwd=folder).returncode
-            process.communicate()
+            process.wait()
         return audited(folder, f"the second ended with code {code}", before, sent=sent)
 
 
