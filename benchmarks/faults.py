@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
 import subprocess
 import sys
 import tempfile
@@ -33,7 +32,7 @@ sys.path[:0] = [str(HOME), str(HOME / "tests" / "real")]
 
 from command import COMMAND, EXAMPLES, only_run, running, wait_for  # noqa: E402
 from faulty import Endpoint, books, often, only_on  # noqa: E402
-from test_killed_processes import pids  # noqa: E402
+from test_killed_processes import kill  # noqa: E402
 from test_killed_runs import CONCURRENCY, calls_logged, config  # noqa: E402
 from test_object_store import has_copy, in_copy, serving  # noqa: E402
 from test_ray import THREE_NODES  # noqa: E402
@@ -142,11 +141,10 @@ def killed(folder: Path, executor: str, moments: list[int]) -> Outcome:
 
 def process_killed(folder: Path, name: str, *, ends: bool) -> Outcome:
     """Kill one of Ray's processes."""
-    others = pids(name)
     with counting(folder) as sent, running("run", config(folder, "ray"), "--plain", cwd=folder) as process:
         wait_for(lambda: calls_logged(folder / "runs") >= 500)
         before = set(logged(folder))
-        os.kill(min(pids(name) - others), signal.SIGKILL)
+        kill(name, process.pid)
         process.wait(timeout=240)
         happened = "replaced" if process.returncode == 0 else f"ended with code {process.returncode}, resumed"
         if ends:
@@ -164,12 +162,11 @@ def node_killed(folder: Path) -> Outcome:
 
 def local_model_killed(folder: Path) -> Outcome:
     """Kill the worker in which the model computes."""
-    others = pids("ray::WorkerActor")
     changes = ["--set", "budget.calls=250", "--set", "budget.seconds=null", "--set", "cache=false"]
     with running("run", EXAMPLES / "messages.yaml", *changes, "--plain", cwd=folder) as process:
         wait_for(lambda: calls_logged(folder / "runs") >= 40, timeout_s=240)
         before = set(logged(folder))
-        os.kill(min(pids("ray::WorkerActor") - others), signal.SIGKILL)
+        kill("ray::WorkerActor", process.pid)
         process.wait(timeout=400)
     lost = [error for error in evo.open_run(only_run(folder / "runs")).calls()["error"].to_pylist() if "lost" in error]
     return audited(folder, f"replaced, {len(lost)} calls in flight counted as paid", before)

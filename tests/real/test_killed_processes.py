@@ -34,10 +34,15 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> library.Run:
     return library.open_run(only_run(folder / "runs"))
 
 
-def pids(name: str) -> set[int]:
-    """Return the processes whose title or command line holds a name."""
-    found = subprocess.run(["pgrep", "-f", name], capture_output=True, text=True, check=False)
-    return set(map(int, found.stdout.split()))
+def pids(name: str, root: int) -> set[int]:
+    """Return the processes a process has started, and those have, whose title or command line holds a name."""
+    listed = subprocess.run(["ps", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=False).stdout
+    rows = [line.split(maxsplit=2) for line in listed.splitlines()]
+    family, before = {root}, set[int]()
+    while family != before:
+        before = set(family)
+        family |= {int(pid) for pid, parent, *_ in rows if int(parent) in family}
+    return {int(pid) for pid, _, *arguments in rows if int(pid) in family and name in "".join(arguments)}
 
 
 def calls(storage: Path) -> int:
@@ -45,20 +50,16 @@ def calls(storage: Path) -> int:
     return read_table(runs[0].parent, "calls", ["key"]).num_rows if runs else 0
 
 
-def kill(name: str, strangers: set[int]) -> None:
-    """Kill one of this run's processes."""
-    os.kill(min(wait_for(lambda: pids(name) - strangers)), signal.SIGKILL)
-
-
-NAMES = ("ray::IslandHost", "ray::WorkerActor", "ray::BrokerActor", "raylet/raylet")
+def kill(name: str, root: int) -> None:
+    """Kill one of a run's processes."""
+    os.kill(min(wait_for(lambda: pids(name, root))), signal.SIGKILL)
 
 
 def test_islands_and_workers_that_are_killed_are_replaced(tmp_path: Path, undisturbed: library.Run) -> None:
-    others = {name: pids(name) for name in NAMES}
     with running("run", config(tmp_path, "ray", 30), "--plain", cwd=tmp_path) as process:
         for moment, name in ((300, "ray::IslandHost"), (700, "ray::WorkerActor"), (1300, "ray::WorkerActor")):
             wait_for(lambda moment=moment: calls(tmp_path / "runs") >= moment or process.poll() is not None)
-            kill(name, others[name])
+            kill(name, process.pid)
         output, _ = process.communicate(timeout=200)
     assert process.returncode == 0, output
     run = library.open_run(only_run(tmp_path / "runs"))
@@ -74,13 +75,12 @@ def test_islands_and_workers_that_are_killed_are_replaced(tmp_path: Path, undist
 def test_a_log_writer_and_a_raylet_that_are_killed_end_a_run_that_goes_on(
     tmp_path: Path, undisturbed: library.Run
 ) -> None:
-    others = {name: pids(name) for name in NAMES}
     arguments: list[str | Path] = ["run", config(tmp_path, "ray", 30)]
     for moment, name in ((300, "ray::BrokerActor"), (900, "raylet/raylet")):
         with running(*arguments, "--plain", cwd=tmp_path) as process:
             wait_for(lambda moment=moment: calls(tmp_path / "runs") >= moment or process.poll() is not None)
             acknowledged = set(read_table(only_run(tmp_path / "runs"), "calls")["key"].to_pylist())
-            kill(name, others[name])
+            kill(name, process.pid)
             output, _ = process.communicate(timeout=120)
         assert process.returncode not in (0, None), output
         arguments = ["resume", only_run(tmp_path / "runs")]
@@ -91,4 +91,3 @@ def test_a_log_writer_and_a_raylet_that_are_killed_end_a_run_that_goes_on(
     assert births(run) == births(undisturbed)
     assert run.result is not None
     assert run.result["failures"]["attempts"] == 3
-    wait_for(lambda: not any(pids(name) - others[name] for name in NAMES), timeout_s=20)
