@@ -129,7 +129,9 @@ def killed(folder: Path, executor: str, moments: list[int]) -> Outcome:
         for number, moment in enumerate(moments):
             arguments = ["resume", only_run(folder / "runs")] if number else ["run", file]
             with running(*arguments, "--plain", cwd=folder) as process:
-                wait_for(lambda m=moment: calls_logged(folder / "runs") >= m or process.poll() is not None)
+                wait_for(
+                    lambda m=moment: calls_logged(folder / "runs") >= m or process.poll() is not None, timeout_s=240
+                )
                 before |= set(logged(folder))
                 process.kill()
                 process.wait()
@@ -142,7 +144,7 @@ def killed(folder: Path, executor: str, moments: list[int]) -> Outcome:
 def process_killed(folder: Path, name: str, *, ends: bool) -> Outcome:
     """Kill one of Ray's processes."""
     with counting(folder) as sent, running("run", config(folder, "ray"), "--plain", cwd=folder) as process:
-        wait_for(lambda: calls_logged(folder / "runs") >= 500)
+        wait_for(lambda: calls_logged(folder / "runs") >= 500, timeout_s=240)
         before = set(logged(folder))
         kill(name, process.pid)
         process.wait(timeout=240)
