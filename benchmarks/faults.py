@@ -256,11 +256,13 @@ def clock_jumps(folder: Path, seconds: int) -> Outcome:
 def second_process(folder: Path) -> Outcome:
     """Resume a run that is going on."""
     with counting(folder) as sent:
-        with running("run", config(folder, "inline"), "--plain", cwd=folder) as process:
+        with running("run", config(folder, "inline"), "--plain", "--set", "concurrency=1", cwd=folder) as process:
             wait_for(lambda: calls_logged(folder / "runs") >= 50)
             before = set(logged(folder))
             code = command("resume", only_run(folder / "runs"), "--plain", cwd=folder).returncode
+            process.kill()
             process.wait()
+        command("resume", only_run(folder / "runs"), "--plain", "--set", "concurrency=16", cwd=folder)
         return audited(folder, f"the second ended with code {code}", before, sent=sent)
 
 

@@ -42,7 +42,7 @@ def pids(name: str, root: int) -> set[int]:
     while family != before:
         before = set(family)
         family |= {int(pid) for pid, parent, *_ in rows if int(parent) in family}
-    return {int(pid) for pid, _, *arguments in rows if int(pid) in family and name in "".join(arguments)}
+    return {int(pid) for pid, _, *arguments in rows if int(pid) in family and name in "".join(arguments).split(" ")[0]}
 
 
 def calls(storage: Path) -> int:
