@@ -3,8 +3,8 @@
     python benchmarks/racing.py matrix.npz --collect DATA --prompts FILE --count 200 --rows 300
     python benchmarks/racing.py matrix.npz --budgets 500,1000,2000 --draws 200
 
-The first makes a matrix of scores, prompts x dev rows: seed prompts, one a line in FILE, and edits of them drawn with a
-seed, all scored on the first rows of DATA (a folder with train.jsonl, dev.jsonl, task.json as in
+The first makes, or goes on with, a matrix of scores, prompts x dev rows: seed prompts, one a line in FILE, and edits of
+them drawn with a seed, all scored on the first rows of DATA (a folder with train.jsonl, dev.jsonl, task.json as in
 `benchmarks/methods.py`) by the model in this process. The second replays: in each draw rows are shuffled, and the
 prompts come as newborns in a random order to a population of 8 that keeps the best by mean score, until the rows are
 spent. Printed is the true mean, on all rows of the matrix, of whom the run would report as its winner
@@ -271,14 +271,16 @@ async def collect(options: argparse.Namespace) -> None:
     rows = list(task.examples("dev"))[: options.rows]
     prompts = await drawn_prompts(seeds, task.brief.labels, options.count, options.seed)
     llm = build_model(ModelSettings(name=options.model))
-    evaluator, scores = RowEvaluator(task, llm), np.full((len(prompts), len(rows)), np.nan)
-    for place, prompt in enumerate(prompts):
+    evaluator = RowEvaluator(task, llm)
+    scores = (
+        np.load(options.matrix, allow_pickle=False)["scores"] if options.matrix.exists() else np.empty((0, len(rows)))
+    )
+    for prompt in prompts[len(scores) :]:
         known = (await evaluator.evaluate(prompt, rows)).scores
-        scores[place] = [known.get(row, np.nan) for row in rows]
-        print(f"{place + 1}/{len(prompts)}  {np.nanmean(scores[place]):.3f}  {prompt.text[:90]!r}", flush=True)
+        scores = np.vstack([scores, [known.get(row, np.nan) for row in rows]])
+        np.savez_compressed(options.matrix, scores=scores, prompts=np.array([p.text for p in prompts[: len(scores)]]))
+        print(f"{len(scores)}/{len(prompts)}  {np.nanmean(scores[-1]):.3f}  {prompt.text[:90]!r}", flush=True)
     await llm.aclose()
-    np.savez_compressed(options.matrix, scores=scores, prompts=np.array([prompt.text for prompt in prompts]))
-    print(f"wrote {options.matrix}: {len(prompts)} prompts x {len(rows)} rows")
 
 
 if __name__ == "__main__":

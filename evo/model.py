@@ -209,6 +209,12 @@ class Individual:
         """Return this individual with the evidence of both; where they share an example, ``other`` counts."""
         return self.with_evidence(other.evaluation, other.practice)
 
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
+        """Return what a notebook shows (`evo.view.notebook`)."""
+        from evo.view.notebook import individual_bundle
+
+        return individual_bundle(self)
+
 
 def by_fitness(individual: Individual) -> tuple[float, int, int]:
     """Sort key, best first: higher fitness, then shorter prompt, then older; individuals without evidence last."""

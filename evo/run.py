@@ -78,6 +78,12 @@ class Best:
         """Mean score on the dev rows it was scored on."""
         return self.individual.fitness
 
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
+        """Return what a notebook shows (`evo.view.notebook`)."""
+        from evo.view.notebook import best_bundle
+
+        return best_bundle(self)
+
 
 class Run:
     """A run's folder, read at each call as it stands: tables, individuals, lineage, result."""
@@ -262,6 +268,12 @@ class Run:
         if (result := self.result) is not None:
             return int(result["winner"]["individual"])
         return self.top(1)[0].number
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
+        """Return what a notebook shows (`evo.view.notebook`)."""
+        from evo.view.notebook import run_bundle
+
+        return run_bundle(self)
 
     def __repr__(self) -> str:
         try:

@@ -47,7 +47,7 @@ def report_lines(run: Run) -> list[str]:
         "",
         f"cost     {spent['calls']:,} calls, {tokens}, {money(spent['usd'])}, {duration(result['elapsed_s'])}",
     ]
-    lines += [f"look     evo show {run.path}", f"         evo lineage {run.path}"]
+    lines += [f"look     evo show {run.path}", f"         evo lineage {run.path}", f"         evo report {run.path}"]
     return lines
 
 

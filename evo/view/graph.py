@@ -20,8 +20,6 @@ NODES = 3_000
 """Most individuals in a report: its page then takes some 3 MB, and is fluid with twice as many."""
 TEXTS = 4_000_000
 """Characters of prompts in a report; of the least fit beyond them only the beginning is kept."""
-REPLIES = 2_000_000
-"""Characters of operator calls in a report."""
 REPLY = 1_500
 """Most characters of one operator call."""
 _CALLS = ["individual", "purpose", "model", "prompt_tokens", "output_tokens", "attempts", "error", "text"]
@@ -37,15 +35,16 @@ def chosen(snapshot: Snapshot, limit: int = NODES) -> Places:
     return places
 
 
-def graph(snapshot: Snapshot, places: Places) -> dict[str, Any]:
+def graph(snapshot: Snapshot, places: Places, texts: int = TEXTS) -> dict[str, Any]:
     """Return the individuals at these places, most important first, as columns, and the links among them.
 
+    ``texts`` is how many characters of prompts are kept; of the operators' calls half as many.
     Nodes and links go by the place in the columns; an individual's step is its place in the whole log.
     """
     table = snapshot.births.take(places)
     parents = np.diff(snapshot.ancestry.up.first)[places]
     links, roles = _links(snapshot, places)
-    prompts, which = _prompts(snapshot, table)
+    prompts, which = _prompts(snapshot, table, Room(texts))
     operators = table["operator"].cast(pa.string()).combine_chunks().dictionary_encode()
     return {
         "total": len(snapshot.numbers),
@@ -61,7 +60,7 @@ def graph(snapshot: Snapshot, places: Places) -> dict[str, Any]:
         "prompt": which,
         "roles": roles,
         "links": links,
-        "calls": _calls(snapshot, table["id"].combine_chunks()),
+        "calls": _calls(snapshot, table["id"].combine_chunks(), Room(texts // 2)),
     }
 
 
@@ -73,9 +72,9 @@ def _links(snapshot: Snapshot, places: Places) -> tuple[list[list[int]], list[st
     return [child.tolist(), parent.tolist(), among.role.tolist()], list(among.roles)
 
 
-def _prompts(snapshot: Snapshot, table: pa.Table) -> tuple[list[list[list[str]]], list[int]]:
+def _prompts(snapshot: Snapshot, table: pa.Table, room: Room) -> tuple[list[list[list[str]]], list[int]]:
     """Return the parts of each prompt once, and which of them each row has: -1 where a birth has none."""
-    room, known = Room(TEXTS), texts_of(snapshot.folder, table["prompt"].combine_chunks())
+    known = texts_of(snapshot.folder, table["prompt"].combine_chunks())
     order = {
         key: place for place, key in enumerate(dict.fromkeys(k for k in table["prompt"].to_pylist() if k in known))
     }
@@ -83,7 +82,7 @@ def _prompts(snapshot: Snapshot, table: pa.Table) -> tuple[list[list[list[str]]]
     return prompts, [order.get(key, -1) for key in table["prompt"].to_pylist()]
 
 
-def _calls(snapshot: Snapshot, numbers: pa.Array) -> list[list[Any]]:
+def _calls(snapshot: Snapshot, numbers: pa.Array, room: Room) -> list[list[Any]]:
     """Return the operators' calls for these births, those of the most important first, with what the models said.
 
     Each: place of the birth, purpose, model, prompt tokens, output tokens, attempts, error, text.
@@ -95,5 +94,4 @@ def _calls(snapshot: Snapshot, numbers: pa.Array) -> list[list[Any]]:
         rows: Iterable[dict[str, Any]] = own.drop_columns(["individual"]).to_pylist()
         found += ([birth, *row.values()] for birth, row in zip(births, rows, strict=True))
     found.sort(key=lambda call: call[0])
-    room = Room(REPLIES)
     return [[*call[:-1], room.fit(call[-1] or "", REPLY)] for call in found]

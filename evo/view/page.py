@@ -27,6 +27,14 @@ if TYPE_CHECKING:
 
 SCRIPTS = ("page", "draw", "words", "summary", "pictures", "tables", "tree", "detail", "graph", "steer", "start")
 STYLES = ("page", "parts")
+_BEGIN = """\
+(() => {
+'use strict';
+const begin = () => {
+$page};
+if (innerWidth) begin(); else addEventListener('resize', begin, { once: true }); // a folded frame has no width yet
+})();
+"""
 _UNSAFE = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"})
 
 
@@ -46,7 +54,7 @@ def write_report(run: Run, path: Path) -> Path:
 def html_of(document: Mapping[str, Any]) -> str:
     """Return a story as a page."""
     style = "".join(_file(f"{name}.css") for name in STYLES)
-    script = "(() => {\n'use strict';\n" + "".join(_file(f"{name}.js") for name in SCRIPTS) + "})();\n"
+    script = Template(_BEGIN).substitute(page="".join(_file(f"{name}.js") for name in SCRIPTS))
     head = document["head"]
     title = one_line(head["description"] or head["run"], 80)
     return Template(_file("page.html")).substitute(

@@ -3,6 +3,15 @@ head();
 const parts = [verdict(), descent(), lineage(), course(), operators(), quality(), rows(), migration(), phylogeny(), failures()].filter(Boolean);
 document.getElementById('main').append(...parts);
 document.getElementById('contents').append(h('ul', null, parts.map((part) => h('li', null, h('a', { href: `#${part.id}` }, part.querySelector('h2').textContent)))));
+document.addEventListener('click', (event) => { // inside a frame a link to a part would lead to the page around it
+  const link = event.target.closest('a[href^="#"]');
+  if (!link || location.protocol !== 'about:') return;
+  event.preventDefault();
+  const part = document.getElementById(link.getAttribute('href').slice(1));
+  part.tabIndex = -1;
+  part.focus();
+  part.scrollIntoView();
+});
 if (count) {
   readColours();
   layOut();
