@@ -79,6 +79,7 @@ def test_a_log_writer_and_a_raylet_that_are_killed_end_a_run_that_goes_on(
     for moment, name in ((300, "ray::BrokerActor"), (900, "raylet/raylet")):
         with running(*arguments, "--plain", cwd=tmp_path) as process:
             wait_for(lambda moment=moment: calls(tmp_path / "runs") >= moment or process.poll() is not None)
+            assert process.poll() is None, process.stdout.read() if process.stdout else ""
             acknowledged = set(read_table(only_run(tmp_path / "runs"), "calls")["key"].to_pylist())
             kill(name, process.pid)
             output, _ = process.communicate(timeout=120)
