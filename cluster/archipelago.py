@@ -11,7 +11,8 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from cluster.finals import finish
-from cluster.island import Shore
+from cluster.island import Shore, offer_of
+from cluster.migration import is_time
 from cluster.remote import AnyBroker
 from cluster.topology import topology
 from cluster.workers import WorkerPlan
@@ -21,7 +22,7 @@ from evo.history import history_of
 from evo.life import Life, begin, repeat
 from evo.model import Individual
 from evo.randomness import child_rng
-from evo.schema import EXTINCT, event_row
+from evo.schema import EXTINCT, LOST_ISLAND, event_row
 
 WATCH_S = 0.25
 GRACE_S = 10.0
@@ -122,7 +123,7 @@ async def _search(order: Commission, fleet: Fleet, broker: AnyBroker, stop: asyn
     settings = order.settings
     graph = topology(settings.topology, len(settings.archipelago), child_rng(settings.seed, "topology"))
     shores = [_shore(order, i, sorted(graph.predecessors(i))) for i in graph]
-    islands = [asyncio.create_task(_keep_island(order, fleet, broker, i, s, over)) for i, s in enumerate(shores)]
+    islands = [asyncio.create_task(_until_gone(order, fleet, broker, i, s, over)) for i, s in enumerate(shores)]
     together = asyncio.gather(*islands)
     stopped = asyncio.ensure_future(stop.wait())
     pair: set[asyncio.Future[Any]] = {together, stopped}
@@ -149,7 +150,8 @@ async def _search(order: Commission, fleet: Fleet, broker: AnyBroker, stop: asyn
 def _shore(order: Commission, island: int, sources: Sequence[int]) -> Shore:
     kin, migration = order.kin_of(island), order.settings.migration
     foreign = tuple(source for source in sources if source not in kin)
-    return Shore(tuple(sources), migration.every, migration.count, foreign=foreign)
+    lockstep = order.settings.lockstep
+    return Shore(tuple(sources), migration.every, migration.count, foreign=foreign, lockstep=lockstep)
 
 
 def _stopped() -> Interrupted:
@@ -196,9 +198,11 @@ async def _keep_island(
     for starts, wait_s in enumerate((*RESTART_WAITS_S, None), start=1):
         try:
             start = await broker.enlist(number)
-            life = await _relived(order, number, over)
+            life, offers = await _relived(order, number, shore, over)
+            await broker.put_up(number, offers)
             await fleet.island(number, replace(shore, start=start), life)
         except fleet.lost as error:
+            await broker.log({"events": [event_row(number, LOST_ISLAND, None, str(error)[:200])]})
             if wait_s is None:
                 raise EvoError(f"island {number} was lost {starts} times, last: {error}") from error
             if await _rest(wait_s, over, lambda: _is_spent(broker)) or await _is_spent(broker):
@@ -211,20 +215,34 @@ async def _keep_island(
     return None
 
 
-async def _relived(order: Commission, number: int, over: asyncio.Event) -> Life[Any]:
-    """Return an island's life as the log tells it. Raises Interrupted when the run is over before.
+async def _until_gone(
+    order: Commission, fleet: Fleet, broker: AnyBroker, number: int, shore: Shore, over: asyncio.Event
+) -> ConfigError | None:
+    """Run an island to its end, and let nobody wait for it after that."""
+    try:
+        return await _keep_island(order, fleet, broker, number, shore, over)
+    finally:
+        await broker.put_up(number, {}, True)
+
+
+async def _relived(
+    order: Commission, number: int, shore: Shore, over: asyncio.Event
+) -> tuple[Life[Any], dict[int, tuple[Individual, ...]]]:
+    """Return an island's life as the log tells it, and in lockstep whom it put up when. Raises Interrupted when over.
 
     Others have their turn meanwhile: a long life takes a while.
     """
     ground = order.ground(number)
-    life = begin(ground)
+    life, offers = begin(ground), dict[int, tuple[Individual, ...]]()
     for turn, past in enumerate(history_of(order.path, number)):
         repeat(ground, life, past)
+        if shore.lockstep and life.told not in offers and is_time(life.told, shore.every):
+            offers[life.told] = offer_of(ground, ground.method.living(life.state), life.told, shore.count)
         if turn % TURN == 0:
             await asyncio.sleep(0)
             if over.is_set():
                 raise _stopped()
-    return life
+    return life, offers
 
 
 async def _rest(wait_s: float, over: asyncio.Event, enough: Callable[[], Awaitable[bool]]) -> bool:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from cluster.jobs import Job, JobQueue, shards
-from cluster.migration import Market
+from cluster.market import Market
 from cluster.ports import Answer
 from evo.budget import BARREN, KEPT_SHARE, RACE_SHARE, Account, Usage, capped, kept_seconds
 from evo.commission import FinalCalls
@@ -25,7 +25,7 @@ from evo.ledger import CallLedger
 from evo.model import Completion, Evaluation, Individual, Prompt, Request
 from evo.ports import Rows
 from evo.receipts import NO_SETBACK, Admission, Receipt, Setback
-from evo.schema import ROOT_ISLAND, event_row
+from evo.schema import LOST_WORKER, ROOT_ISLAND, event_row
 from evo.settings import RunSettings
 from evo.status import IslandStatus, Snapshot
 from evo.store import RunStore
@@ -47,9 +47,8 @@ class Broker:
         self.phase = "search"
         self.failure: EvoError | None = None
         self._workers, self._concurrency = workers, settings.concurrency
-        self._jobs = JobQueue()
+        self._jobs, self.market = JobQueue(), Market()
         self._islands: dict[int, IslandStatus] = {}
-        self._market = Market()
         self._starts: Counter[int] = Counter()
         self._barren = self._needed = 0
         self._final = FinalCalls(0)
@@ -95,8 +94,16 @@ class Broker:
         return self._starts[island]
 
     async def trade(self, island: int, offer: Sequence[Individual], sources: Sequence[int]) -> Sequence[Individual]:
-        """Put up an island's migrants, and return those its neighbours have put up since it last asked."""
-        return self._market.trade(island, offer, sources)
+        """See `Market.trade`."""
+        return self.market.trade(island, offer, sources)
+
+    async def meet(self, told: int, sources: Sequence[int]) -> Sequence[Individual]:
+        """See `Market.meet`."""
+        return await self.market.meet(told, sources)
+
+    async def put_up(self, island: int, offers: Mapping[int, Sequence[Individual]], last: bool = False) -> None:
+        """See `Market.put`."""
+        self.market.put(island, offers, last=last)
 
     # --- workers ---
 
@@ -141,7 +148,8 @@ class Broker:
         if self._jobs.is_lost(worker):
             return
         self._jobs.desk(worker).keys.difference_update(receipt.key for receipt in receipts)
-        self.ledger.settle_all(receipts)
+        with self.store.writing():
+            self.ledger.settle_all(receipts)
         await self._stop_if_given_up()
 
     async def finish(self, worker: int, job: int, result: Evaluation | Completion | EvoError) -> None:
@@ -153,7 +161,7 @@ class Broker:
         self.ledger.abandon(tuple(self._jobs.lose(worker).keys))
         if self.ledger.stopped:
             self._jobs.refuse(interrupted())
-        self.store.journal.append({"events": [event_row(ROOT_ISLAND, "worker_lost", None, str(worker))]})
+        self.store.journal.append({"events": [event_row(ROOT_ISLAND, LOST_WORKER, None, str(worker))]})
 
     # --- the driver ---
 
@@ -161,6 +169,7 @@ class Broker:
         """End the search: no further call is admitted. With an error the whole run has failed."""
         self.failure = self.failure or error
         self.ledger.stop(error or interrupted())
+        self.market.close(interrupted())
         self._jobs.refuse(interrupted())
         if error is not None:
             self._jobs.abort(interrupted())
@@ -242,7 +251,8 @@ class Broker:
         if self._jobs.is_lost(worker):
             return None, interrupted(), None
         try:
-            answer = self.ledger.try_admit(admission)
+            with self.store.writing():
+                answer = self.ledger.try_admit(admission)
         except EvoError as error:
             return None, error, None
         if isinstance(answer, asyncio.Future):

@@ -30,23 +30,3 @@ def is_time(told: int, every: int) -> bool:
 def unscored(migrant: Individual) -> Individual:
     """Return a migrant without its evidence: what one task model scored says nothing of another."""
     return replace(migrant, evaluation=Evaluation(), practice=Evaluation())
-
-
-class Market:
-    """Where islands put up migrants and find those of their neighbours, each offer once."""
-
-    def __init__(self) -> None:
-        self._offers: dict[int, tuple[Individual, ...]] = {}
-        self._taken: dict[tuple[int, int], tuple[Individual, ...]] = {}
-
-    def trade(self, island: int, offer: Sequence[Individual], sources: Sequence[int]) -> Sequence[Individual]:
-        """Put up an island's migrants, and return those its neighbours have put up since it last asked."""
-        if offer:
-            self._offers[island] = tuple(offer)
-        taken: list[Individual] = []
-        for source in sources:
-            latest = self._offers.get(source, ())
-            if latest and self._taken.get((island, source)) is not latest:
-                self._taken[island, source] = latest
-                taken += latest
-        return taken

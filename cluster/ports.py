@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from cluster.jobs import Job
@@ -36,6 +36,14 @@ class BrokerPort(Protocol):
 
     async def trade(self, island: int, offer: Sequence[Individual], sources: Sequence[int]) -> Sequence[Individual]:
         """Offer migrants and take others'."""
+        ...
+
+    async def meet(self, told: int, sources: Sequence[int]) -> Sequence[Individual]:
+        """Return what others put up after as many births. Raises Interrupted."""
+        ...
+
+    async def put_up(self, island: int, offers: Mapping[int, Sequence[Individual]], last: bool = False) -> None:
+        """Put up migrants by the number of births."""
         ...
 
     async def next_job(self, worker: int) -> Job | None:

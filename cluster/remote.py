@@ -86,6 +86,15 @@ class RemoteBroker:
         result: Sequence[Individual] = await self._call("trade", island, offer, sources)
         return result
 
+    async def meet(self, told: int, sources: Sequence[int]) -> Sequence[Individual]:
+        """See `Broker.meet`."""
+        result: Sequence[Individual] = await self._call("meet", told, sources)
+        return result
+
+    async def put_up(self, island: int, offers: Mapping[int, Sequence[Individual]], last: bool = False) -> None:
+        """See `Broker.put_up`."""
+        await self._call("put_up", island, offers, last)
+
     async def next_job(self, worker: int) -> Job | None:
         """See `Broker.next_job`."""
         job: Job | None = await self._call("next_job", worker)

@@ -13,13 +13,14 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+from evo.best import Estimate
 from evo.budget import Usage
 from evo.common_rows import Names, common_rows, flat
 from evo.errors import ConfigError
 from evo.folder import RunFolder
 from evo.progress import best_after
 from evo.randomness import child_rng
-from evo.run import Estimate, Run
+from evo.run import Run
 from evo.secrets import secret_in
 from evo.statistics import mean_interval, paired_difference
 from evo.verdict import test_scores

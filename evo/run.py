@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from evo.ancestry import Ancestry
+from evo.best import Best, Estimate, Gain
 from evo.betting import AnytimeDifference
 from evo.budget import Usage
 from evo.compaction import Compacted, compact
@@ -19,7 +19,7 @@ from evo.front import DEFAULT, front
 from evo.item_analysis import item_analysis
 from evo.journal import read_table, stamp
 from evo.lineage import Lineage, number_of
-from evo.model import Individual, Prompt
+from evo.model import Individual
 from evo.operator_ledger import operator_ledger
 from evo.replay import individuals_now, read_individuals
 from evo.schema import TABLES
@@ -29,64 +29,6 @@ from evo.store import elapsed_of, spent_of
 from evo.texts import Texts
 from evo.verdict import ranking
 from evo.words import PartDiff, diff
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """A mean score with its 95 % interval over ``n`` rows."""
-
-    mean: float
-    low: float
-    high: float
-    n: int
-
-
-@dataclass(frozen=True, slots=True)
-class Gain:
-    """Paired difference to the best seed prompt on the test rows, with its 95 % interval."""
-
-    mean: float
-    low: float
-    high: float
-    n: int
-    p_value: float
-    confidence: float
-    significant: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Best:
-    """The best individual. ``dev`` chose it and is therefore optimistic; ``test`` and ``gain`` are honest.
-
-    They are None until the run has ended, or where there are no test rows. ``anytime`` holds where a test is looked at
-    and goes on.
-    """
-
-    individual: Individual
-    test: Estimate | None = None
-    gain: Gain | None = None
-    anytime: AnytimeDifference | None = None
-
-    @property
-    def prompt(self) -> Prompt:
-        """Its prompt."""
-        return self.individual.prompt
-
-    @property
-    def number(self) -> int:
-        """Its number."""
-        return self.individual.number
-
-    @property
-    def dev(self) -> float:
-        """Mean score on the dev rows it was scored on."""
-        return self.individual.fitness
-
-    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
-        """Return what a notebook shows (`evo.view.notebook`)."""
-        from evo.view.notebook import best_bundle
-
-        return best_bundle(self)
 
 
 class Run:

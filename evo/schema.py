@@ -120,6 +120,10 @@ TABLES: dict[str, pa.Schema] = {
 
 EXTINCT = "extinct"
 """The event of an island that has nobody left to breed from; its detail says why."""
+CLOCK = "clock"
+"""The event whose detail says how many seconds an attempt at the run has taken so far."""
+LOST_WORKER, LOST_ISLAND = "worker_lost", "island_lost"
+"""Events of processes that were lost; another was started in their place."""
 ROOT_ISLAND = -1
 """The island of events that concern the whole run."""
 

@@ -134,7 +134,10 @@ class RunSettings(Settings):
     """Fitness workers; one a core where left out."""
     executor: str = "ray"
     seed: int = Field(default=0, ge=0)
+    lockstep: bool = False
+    """Whether births are told in the order they were asked for, and islands wait for each other to migrate."""
     storage: str = "runs"
+    """A folder, or an object store's URI (`evo.remote`): the run is then written in ``runs/`` and copied there."""
     cache: bool = True
     """Whether answers of earlier runs in the same storage are used again."""
 

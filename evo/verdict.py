@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from evo.betting import anytime_difference
 from evo.budget import Usage
 from evo.errors import EvoError
+from evo.failures import failures_of
 from evo.journal import read_pieces, read_table
 from evo.model import Individual, island_of
 from evo.randomness import child_rng
@@ -153,7 +154,7 @@ def verdict(
     ``noise`` is how much a row's score varies between repeats, as a standard deviation; None where rows are asked once.
     ``optimism`` is by how much the winner's dev score exceeds its test score. ``crossed`` is the mean of such scores as
     `evo.crossfit` finds, with its gain over the best seed prompt on the same rows; None where that was not asked for.
-    ``copied`` are rows, by split, that the winner quotes.
+    ``failures`` is what `evo.failures` counts. ``copied`` are rows, by split, that the winner quotes.
     """
     test = test_scores(folder, chosen.winner.number)
     base = test if len(chosen.distinct) == 1 else test_scores(folder, chosen.baseline.number)
@@ -171,6 +172,7 @@ def verdict(
         "elapsed_s": elapsed_s,
         "looks": looks,
         "noise": noise_of(folder, chosen.winner.number),
+        "failures": failures_of(folder),
         "optimism": chosen.winner.fitness - sum(test.values()) / len(test) if test else None,
         "crossed": None if crossed is None else _crossed(chosen, crossed, rng),
         "copied": {split: list(rows) for split, rows in (copied or {}).items()},

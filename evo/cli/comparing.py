@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
+from evo.best import Estimate
 from evo.cli.reading import print_json
 from evo.cli.report import prompt_lines
 from evo.cli.tables import table, wide_console
 from evo.cli.text import duration, money, one_line, percent, say, shown_path
 from evo.comparison import Comparison, Contender, Difference
 from evo.comparison import compare as compared
-from evo.run import Estimate
 
 MOST = 40
 """Most settings printed; ``--json`` gives all."""

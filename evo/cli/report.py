@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 from rich.console import Console
 
 from evo.cli.text import duration, money, one_line, percent, safe, say, shell_word
+from evo.failures import failure_words
 from evo.model import INSTRUCTION, Individual, Prompt
 from evo.run import Run
 from evo.schema import EXTINCT
@@ -36,7 +37,7 @@ def report_lines(run: Run) -> list[str]:
     lines.append(f"  test   {_estimate(winner['test'])}")
     lines += [f"  seed   {_seed(baseline)}", f"  gain   {_gain(result)}"]
     lines += [*_crossed(result), *_anytime(result), *_noise(result), *_looks(result), *_copied(result)]
-    lines += [*_unread(run), *_extinct(run)]
+    lines += [*_unread(run), *_failures(result), *_extinct(run)]
     line = run.lineage(winner["individual"]).line()
     lines += ["", f"where it came from ({len(line)} steps on the line of fittest parents)", *_steps(line)]
     spent = result["spent"]
@@ -126,6 +127,11 @@ def _unread(run: Run) -> list[str]:
         f"  unread {percent(unread / scored)} of dev replies held no answer and score 0: "
         "name the labels in the seed prompts, or raise model.max_tokens"
     ]
+
+
+def _failures(result: dict[str, Any]) -> list[str]:
+    words = failure_words(result["failures"]) if "failures" in result else ""
+    return [f"  failed {safe(words)}"] if words else []
 
 
 def _extinct(run: Run) -> list[str]:

@@ -20,7 +20,7 @@ from evo.cli.report import print_report
 from evo.cli.text import say, shell_word, shown_path
 from evo.commission import Commission
 from evo.config import load, parse
-from evo.engine import Engine, prepare, reopen
+from evo.engine import CHANGEABLE, Engine, prepare, reopen
 from evo.errors import BudgetExhausted, ConfigError, Interrupted
 from evo.folder import RunFolder
 from evo.forecast import unpaid_founding
@@ -41,13 +41,17 @@ def run(options: Namespace) -> int:
 
 def resume(options: Namespace) -> int:
     """Go on with a run; return the exit code."""
-    folder = RunFolder.open(options.run)
-    wrong = [change for change in options.set if not change.startswith("budget.")]
+    folder = RunFolder.to_write(options.run)
+    named = [change.partition("=")[0] for change in options.set]
+    wrong = [name for name in named if not name.startswith("budget.") and name not in CHANGEABLE]
     if wrong:
-        raise ConfigError(f"a resumed run keeps its settings; only budget.* can change, got {', '.join(wrong)}")
-    budget = parse(folder.manifest["settings"], options.set).budget if options.set else None
+        can = ", ".join(["budget.*", *CHANGEABLE])
+        raise ConfigError(f"a resumed run keeps its settings; only {can} can change, got {', '.join(wrong)}")
+    settings = parse(folder.manifest["settings"], options.set)
+    budget = settings.budget if any(name.startswith("budget.") for name in named) else None
+    changes = {name: getattr(settings, name) for name in CHANGEABLE if name in named}
     fetch_local_models(folder.settings, Console(stderr=True))
-    return _sail(reopen(folder.path, budget=budget), options)
+    return _sail(reopen(folder.path, budget=budget, changes=changes), options)
 
 
 def compact(options: Namespace) -> None:

@@ -31,7 +31,8 @@ from evo.view.story import opening, story
 from evo.view.svg import colour_of, course_picture, image, line_picture
 
 if TYPE_CHECKING:
-    from evo.run import Best, Run
+    from evo.best import Best
+    from evo.run import Run
 
 NODES, TEXTS = 400, 300_000
 """Individuals in a notebook's page, and characters of their prompts."""

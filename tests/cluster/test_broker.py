@@ -110,10 +110,8 @@ async def test_a_lost_workers_rows_are_scored_by_another_and_its_reservations_ar
     await broker.settle(1, [receipt("k")])
     await broker.finish(1, again.number, all_right(again))
     assert (await soon(asked)).count == 1
-    assert [e["kind"] for e in read_table(broker.store.journal.folder, "events").to_pylist()] == [
-        "started",
-        "worker_lost",
-    ]
+    kinds = [e["kind"] for e in read_table(broker.store.journal.folder, "events").to_pylist()]
+    assert [kind for kind in kinds if kind != "clock"] == ["started", "worker_lost"]
 
 
 async def test_what_a_lost_worker_waited_for_is_not_reserved_for_it(open_broker):

@@ -153,3 +153,10 @@ def test_a_hold_keeps_out_this_process_too_and_can_be_taken_again(tmp_path, monk
         Hold(tmp_path / "lock")
     first.release()
     Hold(tmp_path / "lock").release()
+
+
+def test_a_folder_that_cannot_be_written_is_a_message(settings, tmp_path):
+    folder = RunFolder.create(settings, base=tmp_path, title="t", fingerprint="f")
+    (folder.path / "lock").mkdir()
+    with pytest.raises(EvoError, match=r"cannot be written: .*; mend that, or copy the run elsewhere"):
+        folder.hold()

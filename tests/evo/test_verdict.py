@@ -3,10 +3,10 @@ from __future__ import annotations
 import pytest
 from records import born, write
 
+from evo.best import Best, Estimate, Gain
 from evo.budget import Usage
 from evo.errors import EvoError
 from evo.model import FAILED, Individual, Outcome, Prompt, individual_number
-from evo.run import Best, Estimate, Gain
 from evo.schema import evaluation_rows
 from evo.verdict import finalists, looks_at_test, ranking, test_scores, verdict
 

@@ -17,8 +17,9 @@ import pytest
 from records import born
 from reported import COPY, reported, without_evidence
 
+from evo.best import Estimate, Gain
 from evo.model import Evaluation, Individual, Outcome, Prompt, individual_number
-from evo.run import Estimate, Gain, Run
+from evo.run import Run
 from evo.view import notebook
 from evo.view.page import html_of
 from evo.view.story import story
