@@ -12,13 +12,13 @@ from typing import Any, Protocol
 
 from cluster.finals import finish
 from cluster.island import Shore
+from cluster.relived import Chronicle
 from cluster.remote import AnyBroker
 from cluster.topology import topology
 from cluster.workers import WorkerPlan
 from evo.commission import Commission, Watch, final_calls
 from evo.errors import ConfigError, EvoError, Interrupted
-from evo.history import history_of
-from evo.life import Life, begin, repeat
+from evo.life import Life
 from evo.model import Individual
 from evo.randomness import child_rng
 from evo.schema import EXTINCT, event_row
@@ -28,9 +28,6 @@ GRACE_S = 10.0
 """How long calls under way may take to end after a stop."""
 RESTART_WAITS_S = (0.0, 1.0, 3.0, 9.0, 27.0)
 """Before each new start of a lost worker or island; then the run gives up. Ray takes half a minute to miss a node."""
-
-TURN = 50
-"""Steps of an island that are relived before others have their turn: some milliseconds."""
 
 
 class Fleet(Protocol):
@@ -74,7 +71,7 @@ async def sail(order: Commission, fleet: Fleet, workers: int, stop: asyncio.Even
 async def _voyage(
     order: Commission, fleet: Fleet, broker: AnyBroker, workers: int, stop: asyncio.Event, watch: Watch
 ) -> None:
-    models = [order.models_of(number) for number in range(len(order.settings.archipelago))]
+    models = [order.models_of(number) for number in range(order.settings.size)]
     judged = sorted({places.task for places in models})
     embedders = sorted({places.embedding for places in models if places.embedding is not None})
     slots = max(1, order.settings.concurrency // workers)
@@ -120,9 +117,10 @@ async def _go_home(
 
 async def _search(order: Commission, fleet: Fleet, broker: AnyBroker, stop: asyncio.Event, over: asyncio.Event) -> None:
     settings = order.settings
-    graph = topology(settings.topology, len(settings.archipelago), child_rng(settings.seed, "topology"))
+    graph = topology(settings.topology, settings.size, child_rng(settings.seed, "topology"))
     shores = [_shore(order, i, sorted(graph.predecessors(i))) for i in graph]
-    islands = [asyncio.create_task(_keep_island(order, fleet, broker, i, s, over)) for i, s in enumerate(shores)]
+    log = Chronicle(order, over)
+    islands = [asyncio.create_task(_keep_island(log, fleet, broker, i, s, over)) for i, s in enumerate(shores)]
     together = asyncio.gather(*islands)
     stopped = asyncio.ensure_future(stop.wait())
     pair: set[asyncio.Future[Any]] = {together, stopped}
@@ -147,7 +145,7 @@ async def _search(order: Commission, fleet: Fleet, broker: AnyBroker, stop: asyn
 
 
 def _shore(order: Commission, island: int, sources: Sequence[int]) -> Shore:
-    kin, migration = order.kin_of(island), order.settings.migration
+    kin, migration = frozenset(order.kin_of(island)), order.settings.migration
     foreign = tuple(source for source in sources if source not in kin)
     return Shore(tuple(sources), migration.every, migration.count, foreign=foreign)
 
@@ -190,13 +188,13 @@ async def _keep_worker(
 
 
 async def _keep_island(
-    order: Commission, fleet: Fleet, broker: AnyBroker, number: int, shore: Shore, over: asyncio.Event
+    log: Chronicle, fleet: Fleet, broker: AnyBroker, number: int, shore: Shore, over: asyncio.Event
 ) -> ConfigError | None:
     """Run an island, and rebuild it from its part of the log when it is lost; return why it died out, if it did."""
     for starts, wait_s in enumerate((*RESTART_WAITS_S, None), start=1):
         try:
             start = await broker.enlist(number)
-            life = await _relived(order, number, over)
+            life = await log.life(number)
             await fleet.island(number, replace(shore, start=start), life)
         except fleet.lost as error:
             if wait_s is None:
@@ -209,22 +207,6 @@ async def _keep_island(
         else:
             return None
     return None
-
-
-async def _relived(order: Commission, number: int, over: asyncio.Event) -> Life[Any]:
-    """Return an island's life as the log tells it. Raises Interrupted when the run is over before.
-
-    Others have their turn meanwhile: a long life takes a while.
-    """
-    ground = order.ground(number)
-    life = begin(ground)
-    for turn, past in enumerate(history_of(order.path, number)):
-        repeat(ground, life, past)
-        if turn % TURN == 0:
-            await asyncio.sleep(0)
-            if over.is_set():
-                raise _stopped()
-    return life
 
 
 async def _rest(wait_s: float, over: asyncio.Event, enough: Callable[[], Awaitable[bool]]) -> bool:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from cluster.jobs import Job, JobQueue
+from cluster.offers import Offers
 from cluster.ports import Answer
 from evo.budget import BARREN, KEPT_SHARE, RACE_SHARE, Account, Usage, capped
 from evo.commission import FinalCalls
@@ -52,8 +53,7 @@ class Broker:
         self._workers, self._concurrency = workers, settings.concurrency
         self._jobs = JobQueue()
         self._islands: dict[int, IslandStatus] = {}
-        self._offers: dict[int, tuple[Individual, ...]] = {}
-        self._taken: dict[tuple[int, int], tuple[Individual, ...]] = {}
+        self._offers = Offers()
         self._starts: Counter[int] = Counter()
         self._barren = self._needed = 0
         self._final = FinalCalls(0)
@@ -101,17 +101,13 @@ class Broker:
         self._starts[island] += 1
         return self._starts[island]
 
-    async def trade(self, island: int, offer: Sequence[Individual], sources: Sequence[int]) -> Sequence[Individual]:
-        """Put up an island's migrants, and return those its neighbours have put up since it last asked."""
+    async def trade(
+        self, island: int, offer: Sequence[Individual], sources: Sequence[int], count: int
+    ) -> Sequence[Individual]:
+        """Put up an island's migrants, and return at most ``count`` that its neighbours have put up and it has not."""
         if offer:
-            self._offers[island] = tuple(offer)
-        taken: list[Individual] = []
-        for source in sources:
-            latest = self._offers.get(source, ())
-            if latest and self._taken.get((island, source)) is not latest:
-                self._taken[island, source] = latest
-                taken += latest
-        return taken
+            self._offers.put_up(island, offer)
+        return self._offers.take(island, sources, count)
 
     # --- workers ---
 

@@ -103,5 +103,5 @@ class Island:
             return ()
         rng = child_rng(self._ground.seed, "emigrants", self._ground.island, told)
         offer = emigrants(population, self._shore.count, rng)
-        taken = await self._broker.trade(self._ground.island, offer, self._shore.sources)
+        taken = await self._broker.trade(self._ground.island, offer, self._shore.sources, self._shore.count)
         return [unscored(one) if one.island in self._shore.foreign else one for one in taken]

@@ -37,13 +37,15 @@ class WorkerActor:
 
 
 class IslandHost:
-    """A process for one or more islands. Holds nothing that the log does not."""
+    """A process for one or more islands, which share the task. Holds nothing that the log does not."""
 
-    async def run(
-        self, order: Commission, number: int, shore: Shore, life: Life[Any], broker: Any
-    ) -> tuple[Individual, ...]:
+    def __init__(self, order: Commission, broker: Any) -> None:
+        self._order, self._broker = order, RemoteBroker(broker)
+
+    async def run(self, number: int, shore: Shore, life: Life[Any]) -> tuple[Individual, ...]:
         """Run an island to its end."""
-        return await Island(order.ground(number), shore, order.models_of(number), RemoteBroker(broker), life).run()
+        ground, models = self._order.ground(number), self._order.models_of(number)
+        return await Island(ground, shore, models, self._broker, life).run()
 
 
 class RayFleet:
@@ -58,8 +60,8 @@ class RayFleet:
             ray.exceptions.RaySystemError,
         )
         self._path, self._settings = order.path, order.settings
-        self._order = ray.put(order)
-        self._islands = len(order.settings.archipelago)
+        self._order = ray.put(order)  # held here: a process that Ray starts again asks for it again
+        self._islands = order.settings.size
         # An in-process model computes on the worker's own core; a remote one leaves the core free.
         self._worker_cpus = int(_is_local(order))
         self._workers: dict[int, Any] = {}
@@ -81,7 +83,8 @@ class RayFleet:
         self._broker = self._actor(BrokerActor, max_concurrency=AT_ONCE, scheduling_strategy=here)
         self._workers = {number: self._new_worker(number) for number in range(workers)}
         hosts = min(self._islands, HOSTS_PER_CORE * _cpus())
-        self._hosts = [self._actor(IslandHost, max_restarts=-1, max_concurrency=AT_ONCE) for _ in range(hosts)]
+        options: dict[str, Any] = {"max_restarts": -1, "max_concurrency": AT_ONCE}
+        self._hosts = [self._actor(IslandHost, self._order, self._broker, **options) for _ in range(hosts)]
         error = await _awaited(self._broker, self._broker.open.remote(self._path, self._settings, workers))
         if error is not None:
             raise error
@@ -98,7 +101,7 @@ class RayFleet:
     def island(self, number: int, shore: Shore, life: Life[Any]) -> Awaitable[tuple[Individual, ...]]:
         """See `Fleet`."""
         host = self._hosts[number % len(self._hosts)]
-        return _awaited(host, host.run.remote(self._order, number, shore, life, self._broker))
+        return _awaited(host, host.run.remote(number, shore, life))
 
     async def close(self) -> None:
         """See `Fleet`."""
@@ -118,10 +121,10 @@ class RayFleet:
         cpus = self._worker_cpus if is_free else 0  # one that asks for a core nobody gives back would wait for ever
         return self._actor(WorkerActor, num_cpus=cpus, scheduling_strategy=there)
 
-    def _actor(self, kind: Any, **options: Any) -> Any:
+    def _actor(self, kind: Any, *arguments: Any, **options: Any) -> Any:
         import ray
 
-        actor = ray.remote(kind).options(**{"num_cpus": 0, **options}).remote()
+        actor = ray.remote(kind).options(**{"num_cpus": 0, **options}).remote(*arguments)
         self._actors.append(actor)
         return actor
 

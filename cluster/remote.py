@@ -81,9 +81,11 @@ class RemoteBroker:
         start: int = await self._call("enlist", island)
         return start
 
-    async def trade(self, island: int, offer: Sequence[Individual], sources: Sequence[int]) -> Sequence[Individual]:
+    async def trade(
+        self, island: int, offer: Sequence[Individual], sources: Sequence[int], count: int
+    ) -> Sequence[Individual]:
         """See `Broker.trade`."""
-        result: Sequence[Individual] = await self._call("trade", island, offer, sources)
+        result: Sequence[Individual] = await self._call("trade", island, offer, sources, count)
         return result
 
     async def next_job(self, worker: int) -> Job | None:

@@ -259,22 +259,30 @@ class RunSettings(Settings):
     @property
     def archipelago(self) -> tuple[IslandSettings, ...]:
         """Every island with all it needs filled in."""
-        islands = (IslandSettings(),) * self.islands if isinstance(self.islands, int) else self.islands
-        return tuple(
-            IslandSettings(
-                method=island.method or self.method,
-                model=island.model or self.model,
-                operator_model=island.operator_model or self.operator_model or island.model or self.model,
-                embedding_model=island.embedding_model or self.embedding_model,
-            )
-            for island in islands
+        if isinstance(self.islands, int):
+            return (self.island(0),) * self.islands
+        return tuple(map(self.island, range(self.size)))
+
+    @property
+    def size(self) -> int:
+        """How many islands there are."""
+        return self.islands if isinstance(self.islands, int) else len(self.islands)
+
+    def island(self, number: int) -> IslandSettings:
+        """Return one island with all it needs filled in."""
+        own = IslandSettings() if isinstance(self.islands, int) else self.islands[number]
+        return IslandSettings(
+            method=own.method or self.method,
+            model=own.model or self.model,
+            operator_model=own.operator_model or self.operator_model or own.model or self.model,
+            embedding_model=own.embedding_model or self.embedding_model,
         )
 
     @property
     def models(self) -> tuple[ModelSettings, ...]:
         """Every model the run uses, once."""
         found: list[ModelSettings] = []
-        for island in self.archipelago:
+        for island in self.archipelago if isinstance(self.islands, tuple) else (self.island(0),):
             for model in (island.model, island.operator_model, island.embedding_model, self.judge_model):
                 if model is not None and model not in found:
                     found.append(model)

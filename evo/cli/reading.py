@@ -10,6 +10,7 @@ from typing import Any
 from rich.console import Console
 
 from evo.cli.examples import print_examples
+from evo.cli.many import folded
 from evo.cli.operators import print_operators
 from evo.cli.report import print_report, prompt_lines
 from evo.cli.tables import arrow_table, table, wide_console
@@ -56,7 +57,7 @@ def show(options: Namespace) -> None:
         f"{spent['calls']:,} calls, {spent['tokens']:,} tokens, {money(spent['usd'])}, {duration(about['elapsed_s'])}"
     )
     console.print(f"{run.path}: {about['status']}, {words}", markup=False, highlight=False, soft_wrap=True)
-    console.print(table("islands", about["islands"]))
+    console.print(table("islands", folded(about["islands"])))
     console.print(table("operators", about["operators"]))
     for failure in about["failures"]:
         console.print(f"failed {failure['count']}x: {one_line(failure['note'], 150)}", markup=False, highlight=False)
