@@ -24,6 +24,8 @@ from evo.randomness import child_rng
 from evo.schema import EXTINCT, event_row
 
 WATCH_S = 0.25
+LOOK_S = 5.0
+"""How often we look for nodes that have joined or left."""
 GRACE_S = 10.0
 """How long calls under way may take to end after a stop."""
 RESTART_WAITS_S = (0.0, 1.0, 3.0, 9.0, 27.0)
@@ -44,6 +46,10 @@ class Fleet(Protocol):
 
     def worker(self, number: int, plan: WorkerPlan) -> Awaitable[None]:
         """Start a worker under a number no other has had; done when it has gone home."""
+        ...
+
+    def room(self) -> int:
+        """Return how many workers there is room for now, one at least: nodes come and go."""
         ...
 
     def island(self, number: int, shore: Shore, life: Life[Any]) -> Awaitable[tuple[Individual, ...]]:
@@ -77,9 +83,19 @@ async def _voyage(
     slots = max(1, order.settings.concurrency // workers)
     plan = WorkerPlan(order.task, order.models, slots, tuple(judged), tuple(embedders), order.judge)
     over = asyncio.Event()
-    spare = itertools.count(workers)
-    crew = [asyncio.create_task(_keep_worker(fleet, broker, place, plan, spare, over)) for place in range(workers)]
+    numbers = itertools.count()
+    crew: list[asyncio.Task[None]] = []
+
+    def hire() -> None:
+        crew.append(asyncio.create_task(_keep_worker(fleet, broker, plan, numbers, is_spare, over)))
+
+    def is_spare() -> bool:
+        return _at_work(crew) > fleet.room()
+
+    for _ in range(workers):
+        hire()
     helpers = [asyncio.create_task(_watch(broker, watch)), asyncio.create_task(_obey(broker, stop, over))]
+    helpers.append(asyncio.create_task(_man(fleet, broker, crew, hire)))
     try:
         await broker.keep_for_final(final_calls(order))
         await _search(order, fleet, broker, stop, over)
@@ -166,11 +182,29 @@ async def _obey(broker: AnyBroker, stop: asyncio.Event, over: asyncio.Event) -> 
     await broker.stop()
 
 
+def _at_work(crew: Sequence[asyncio.Task[None]]) -> int:
+    return sum(not member.done() for member in crew)
+
+
+async def _man(fleet: Fleet, broker: AnyBroker, crew: Sequence[asyncio.Task[None]], hire: Callable[[], None]) -> None:
+    """Hire workers for nodes that have joined, and share the calls under way among as many as there are."""
+    while True:
+        await asyncio.sleep(LOOK_S)
+        for _ in range(_at_work(crew), fleet.room()):
+            hire()
+        await broker.share(_at_work(crew))
+
+
 async def _keep_worker(
-    fleet: Fleet, broker: AnyBroker, place: int, plan: WorkerPlan, spare: Iterator[int], over: asyncio.Event
+    fleet: Fleet,
+    broker: AnyBroker,
+    plan: WorkerPlan,
+    numbers: Iterator[int],
+    is_spare: Callable[[], bool],
+    over: asyncio.Event,
 ) -> None:
-    """Run a worker, and another in its place, under a spare number, when it is lost."""
-    number = place
+    """Run a worker, and another in its place, under a new number, when it is lost and there is room for it."""
+    number = place = next(numbers)
     for starts, wait_s in enumerate((*RESTART_WAITS_S, None), start=1):
         try:
             return await fleet.worker(number, plan)
@@ -178,9 +212,9 @@ async def _keep_worker(
             await broker.lose_worker(number)
             if wait_s is None:
                 await broker.stop(EvoError(f"fitness worker {place} was lost {starts} times, last: {error}"))
-            elif await _rest(wait_s, over, lambda: _is_late(broker)):
+            elif await _rest(wait_s, over, lambda: _is_late(broker)) or is_spare():
                 return None
-            number = next(spare)
+            number = next(numbers)
         except EvoError as error:
             return await broker.stop(error)
         except Exception as error:  # noqa: BLE001 - without a word the others would wait for its work for ever

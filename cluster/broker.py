@@ -113,7 +113,8 @@ class Broker:
 
     async def next_job(self, worker: int) -> Job | None:
         """Return work as soon as there is some; None: go home."""
-        return await self._jobs.take(worker)
+        job = await self._jobs.take(worker)
+        return None if job is None else replace(job, slots=max(1, self._concurrency // self._workers))
 
     async def admit_all(self, worker: int, admissions: Sequence[Admission]) -> Sequence[Answer]:
         """Return what can be said of each call at once."""
@@ -168,6 +169,10 @@ class Broker:
         self._jobs.refuse(interrupted())
         if error is not None:
             self._jobs.abort(interrupted())
+
+    async def share(self, workers: int) -> None:
+        """Share the calls under way among so many workers; each hears of it with its next work."""
+        self._workers = max(1, workers)
 
     async def enter_race(self) -> None:
         """Leave the search and free what was set aside for the final race."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
+from collections import Counter
 from collections.abc import Sequence
 
 from evo.model import Individual
@@ -15,7 +15,7 @@ class Offers:
         self._offers: dict[int, tuple[int, tuple[Individual, ...]]] = {}
         self._given: dict[tuple[int, int], tuple[int, int]] = {}
         """Of which offer of a source an island has been given how many."""
-        self._turns: dict[int, int] = {}
+        self._heard: Counter[int] = Counter()
 
     def put_up(self, island: int, migrants: Sequence[Individual]) -> None:
         """Offer an island's migrants to its neighbours."""
@@ -25,17 +25,14 @@ class Offers:
     def take(self, island: int, sources: Sequence[int], count: int) -> list[Individual]:
         """Return ``count`` migrants an island has not been given yet; fewer when there are fewer.
 
-        The sources have their turns, so that an island with many is neither flooded nor deaf to some: what a look for
-        migrants costs hangs on ``count``, not on how many neighbours there are.
+        What a look for migrants brings hangs on ``count``, not on how many neighbours there are. Those come first who
+        have been heard least by anybody: else all would listen to the few that are a little faster.
         """
         taken: list[Individual] = []
-        first = self._turns.get(island, 0)
-        for place in itertools.islice(itertools.cycle(range(len(sources))), first, first + len(sources)):
+        for source in sorted(sources, key=lambda source: (self._heard[source], source < island, source)):
             if len(taken) == count:
                 break
-            if fresh := self._fresh(island, sources[place], count - len(taken)):
-                taken += fresh
-                self._turns[island] = (place + 1) % len(sources)
+            taken += self._fresh(island, source, count - len(taken))
         return taken
 
     def _fresh(self, island: int, source: int, count: int) -> tuple[Individual, ...]:
@@ -46,4 +43,5 @@ class Offers:
         fresh = offer[given : given + count]
         if fresh:
             self._given[island, source] = number, given + len(fresh)
+            self._heard[source] += len(fresh)
         return fresh

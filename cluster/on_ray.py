@@ -9,11 +9,13 @@ import os
 import socket
 from collections import Counter
 from collections.abc import Awaitable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from cluster.archipelago import sail
 from cluster.island import Island, Shore
 from cluster.remote import AT_ONCE, GATHER_S, BrokerActor, RemoteBroker
+from cluster.shipping import python_path, runtime_env
 from cluster.workers import FitnessWorker, WorkerPlan
 from evo._guard import stranger
 from evo.commission import Commission, Watch
@@ -59,7 +61,7 @@ class RayFleet:
             ray.exceptions.ActorUnschedulableError,  # its node went before it came
             ray.exceptions.RaySystemError,
         )
-        self._path, self._settings = order.path, order.settings
+        self._path, self._settings, self._wanted = order.path, order.settings, partial(_workers, order)
         self._order = ray.put(order)  # held here: a process that Ray starts again asks for it again
         self._islands = order.settings.size
         # An in-process model computes on the worker's own core; a remote one leaves the core free.
@@ -97,6 +99,10 @@ class RayFleet:
             await _awaited(actor, actor.run.remote(number, plan, self._broker))
         finally:
             self._homes.pop(number, None)
+
+    def room(self) -> int:
+        """See `Fleet`."""
+        return self._wanted()
 
     def island(self, number: int, shore: Shore, life: Life[Any]) -> Awaitable[tuple[Individual, ...]]:
         """See `Fleet`."""
@@ -209,8 +215,8 @@ def _connect(order: Commission, address: str | None) -> bool:
 
     if ray.is_initialized():
         return False
-    path = _python_path(order)
-    options: dict[str, Any] = {"runtime_env": {"env_vars": {"PYTHONPATH": path}}}
+    path = python_path(order.base)
+    options: dict[str, Any] = {"runtime_env": runtime_env(order.base, os.environ)}
     if not address:
         options = {
             "include_dashboard": False,
@@ -262,8 +268,3 @@ def _disconnect() -> None:
     import ray
 
     ray.shutdown()
-
-
-def _python_path(order: Commission) -> str:
-    # A user's scorer module lies beside the configuration.
-    return os.pathsep.join(filter(None, [str(order.base), os.environ.get("PYTHONPATH", "")]))

@@ -35,6 +35,7 @@ class Chronicle:
         """
         mine = self._asked[island] = asyncio.get_running_loop().create_future()
         async with self._reading:
+            await asyncio.sleep(0)  # many start at one moment: all of them have asked now
             if not mine.done():  # whoever reads does so for all that have asked by then
                 await self._read()
         led_to = mine.result()

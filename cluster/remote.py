@@ -127,6 +127,10 @@ class RemoteBroker:
         """See `Broker.enter_final`."""
         await self._call("enter_final")
 
+    async def share(self, workers: int) -> None:
+        """See `Broker.share`."""
+        await self._call("share", workers)
+
     async def enter_race(self) -> None:
         """See `Broker.enter_race`."""
         await self._call("enter_race")
