@@ -18,10 +18,11 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+from processes import family_mb
+
 import evo
 from evo.model import MIGRATION
 from fitness.fake import toy_rows
-from processes import family_mb
 
 EVERY = 4
 SETTLING = 4

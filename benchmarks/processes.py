@@ -7,7 +7,7 @@ import subprocess
 
 
 def family_mb(root: int | None = None) -> float:
-    """Return the resident memory of a process, this one where None, and all it has started; shared pages count often."""
+    """Return the resident memory of a process (None: this one) and all it has started, shared pages each time."""
     listing = subprocess.run(["ps", "-eo", "pid,ppid,rss"], capture_output=True, text=True, check=True).stdout
     rows = [tuple(map(int, line.split())) for line in listing.splitlines()[1:]]
     family = {os.getpid() if root is None else root}

@@ -14,8 +14,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from evo.journal import read_table
 from processes import family_mb
+
+from evo.journal import read_table
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 

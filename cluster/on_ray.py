@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any
 
 from cluster.archipelago import sail
+from cluster.demand import Demand
 from cluster.island import Island, Shore
 from cluster.remote import AT_ONCE, GATHER_S, BrokerActor, RemoteBroker
 from cluster.shipping import python_path, runtime_env
@@ -61,7 +62,9 @@ class RayFleet:
             ray.exceptions.ActorUnschedulableError,  # its node went before it came
             ray.exceptions.RaySystemError,
         )
-        self._path, self._settings, self._wanted = order.path, order.settings, partial(_workers, order)
+        self._path, self._settings = order.path, order.settings
+        self._room, self._missing = partial(_workers, order), partial(_missing, order)
+        self._demand = Demand()
         self._order = ray.put(order)  # held here: a process that Ray starts again asks for it again
         self._islands = order.settings.size
         # An in-process model computes on the worker's own core; a remote one leaves the core free.
@@ -101,8 +104,9 @@ class RayFleet:
             self._homes.pop(number, None)
 
     def room(self) -> int:
-        """See `Fleet`."""
-        return self._wanted()
+        """See `Fleet`. An autoscaler hears of what is missing."""
+        self._demand.ask(self._missing())
+        return self._room()
 
     def island(self, number: int, shore: Shore, life: Life[Any]) -> Awaitable[tuple[Individual, ...]]:
         """See `Fleet`."""
@@ -113,6 +117,7 @@ class RayFleet:
         """See `Fleet`."""
         import ray
 
+        self._demand.ask(0)
         for actor in self._actors:
             ray.kill(actor)
 
@@ -124,7 +129,8 @@ class RayFleet:
         self._homes[number] = node
         # Were it soft, Ray would place a worker that needs no CPU at random.
         there = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(node, soft=False)
-        cpus = self._worker_cpus if is_free else 0  # one that asks for a core nobody gives back would wait for ever
+        # One that asks for a core nobody gives back, or where there is none at all, would wait for ever.
+        cpus = self._worker_cpus if is_free and ray.cluster_resources().get("CPU") else 0
         return self._actor(WorkerActor, num_cpus=cpus, scheduling_strategy=there)
 
     def _actor(self, kind: Any, *arguments: Any, **options: Any) -> Any:
@@ -189,6 +195,12 @@ def _workers(order: Commission) -> int:
     """Return how many workers to start: where they compute themselves, no more than there are cores."""
     wanted = min(order.settings.workers or _cpus(), order.settings.concurrency)
     return min(wanted, _cpus()) if _is_local(order) else wanted
+
+
+def _missing(order: Commission) -> int:
+    """Return how many cores more the workers asked for would take: those that compute themselves, one each."""
+    wanted = min(order.settings.workers or 0, order.settings.concurrency)
+    return max(0, wanted - _cpus()) if _is_local(order) else 0
 
 
 def _cpus() -> int:

@@ -1,4 +1,4 @@
-"""Lives rebuilt from the log: of all islands that ask meanwhile in one reading, as many start together and are lost so."""
+"""Lives rebuilt from the log, those of all islands that ask meanwhile in one reading: many start or end together."""
 
 from __future__ import annotations
 
