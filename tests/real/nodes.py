@@ -13,13 +13,14 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from command import wait_for
 
 WORKER_PORTS = 100
+PATIENCE_S = 150
 
 
 @dataclass
@@ -47,9 +48,17 @@ class Nodes:
         command += [f"--dashboard-agent-listen-port={free_port()}"]
         command += [f"--address={self.address}"] if number else self._head()
         with open(self.folder / f"node{number}.log", "w") as log:
-            node = subprocess.Popen(command, cwd=self.folder, stdout=log, stderr=log, text=True, start_new_session=True)
+            node = subprocess.Popen(
+                command,
+                cwd=self.folder,
+                stdout=log,
+                stderr=log,
+                text=True,
+                start_new_session=True,
+                env={**os.environ, "RAY_raylet_start_wait_time_s": str(PATIENCE_S)},
+            )
         self.started.append(node)
-        wait_for(lambda: "Ray runtime started" in Path(log.name).read_text() or node.poll() is not None, 120)
+        wait_for(lambda: "Ray runtime started" in Path(log.name).read_text() or node.poll() is not None, PATIENCE_S)
         assert node.poll() is None, Path(log.name).read_text()[-3000:]
         return place
 
@@ -65,7 +74,8 @@ class Nodes:
 
     def kill(self, number: int) -> None:
         """Take a node away at once: what it has started ends with it."""
-        os.killpg(self.started[number].pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            os.killpg(self.started[number].pid, signal.SIGKILL)
         self.started[number].wait()
 
     def left(self) -> list[str]:
@@ -82,9 +92,8 @@ def nodes(*, dashboard: bool = False) -> Iterator[Nodes]:
     try:
         yield cluster
     finally:
-        for number, node in enumerate(cluster.started):
-            if node.poll() is None:
-                cluster.kill(number)
+        for number in range(len(cluster.started)):
+            cluster.kill(number)
         wait_for(lambda: not cluster.left(), 30)
         shutil.rmtree(folder, ignore_errors=True)
 
