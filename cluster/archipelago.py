@@ -132,11 +132,8 @@ async def _go_home(
 
 
 async def _search(order: Commission, fleet: Fleet, broker: AnyBroker, stop: asyncio.Event, over: asyncio.Event) -> None:
-    settings = order.settings
-    graph = topology(settings.topology, settings.size, child_rng(settings.seed, "topology"))
-    shores = [_shore(order, i, sorted(graph.predecessors(i))) for i in graph]
     log = Chronicle(order, over)
-    islands = [asyncio.create_task(_keep_island(log, fleet, broker, i, s, over)) for i, s in enumerate(shores)]
+    islands = [asyncio.create_task(_keep_island(log, fleet, broker, i, s, over)) for i, s in enumerate(_shores(order))]
     together = asyncio.gather(*islands)
     stopped = asyncio.ensure_future(stop.wait())
     pair: set[asyncio.Future[Any]] = {together, stopped}
@@ -160,10 +157,16 @@ async def _search(order: Commission, fleet: Fleet, broker: AnyBroker, stop: asyn
             raise outcome
 
 
-def _shore(order: Commission, island: int, sources: Sequence[int]) -> Shore:
-    kin, migration = frozenset(order.kin_of(island)), order.settings.migration
-    foreign = tuple(source for source in sources if source not in kin)
-    return Shore(tuple(sources), migration.every, migration.count, foreign=foreign)
+def _shores(order: Commission) -> list[Shore]:
+    settings = order.settings
+    graph = topology(settings.topology, settings.size, child_rng(settings.seed, "topology"))
+    task_models = [order.models_of(island).task for island in graph]
+    shores = []
+    for island in graph:
+        sources = sorted(graph.predecessors(island))
+        foreign = (source for source in sources if task_models[source] != task_models[island])
+        shores.append(Shore(tuple(sources), **settings.migration.model_dump(), foreign=tuple(foreign)))
+    return shores
 
 
 def _stopped() -> Interrupted:

@@ -68,9 +68,8 @@ class Commission:
 
     def kin_of(self, island: int) -> tuple[int, ...]:
         """Return the islands whose prompts are scored by this island's task model, itself among them."""
-        own = self.settings.island(island).model
         everyone = self.settings.archipelago
-        return tuple(number for number, other in enumerate(everyone) if other.model is own or other.model == own)
+        return tuple(number for number, other in enumerate(everyone) if other.model == everyone[island].model)
 
 
 def load_task(settings: RunSettings, base: Path) -> Task:

@@ -259,8 +259,6 @@ class RunSettings(Settings):
     @property
     def archipelago(self) -> tuple[IslandSettings, ...]:
         """Every island with all it needs filled in."""
-        if isinstance(self.islands, int):
-            return (self.island(0),) * self.islands
         return tuple(map(self.island, range(self.size)))
 
     @property
@@ -282,7 +280,7 @@ class RunSettings(Settings):
     def models(self) -> tuple[ModelSettings, ...]:
         """Every model the run uses, once."""
         found: list[ModelSettings] = []
-        for island in self.archipelago if isinstance(self.islands, tuple) else (self.island(0),):
+        for island in self.archipelago:
             for model in (island.model, island.operator_model, island.embedding_model, self.judge_model):
                 if model is not None and model not in found:
                     found.append(model)
@@ -290,9 +288,7 @@ class RunSettings(Settings):
 
     def with_model_files(self, base: Path) -> RunSettings:
         """Return these settings with every model file by its absolute path; relative ones start from ``base``."""
-        islands = self.islands
-        if not isinstance(islands, int):
-            islands = tuple(_placed(island, base) for island in islands)
+        islands = self.islands if isinstance(self.islands, int) else tuple(_placed(one, base) for one in self.islands)
         return _placed(self, base).model_copy(update={"islands": islands})
 
 
@@ -301,5 +297,4 @@ Owner = TypeVar("Owner", RunSettings, IslandSettings)
 
 def _placed(owner: Owner, base: Path) -> Owner:
     names = ("model", "operator_model", "embedding_model", *(["judge_model"] * isinstance(owner, RunSettings)))
-    models = {name: getattr(owner, name) for name in names}
-    return owner.model_copy(update={name: model and model.placed(base) for name, model in models.items()})
+    return owner.model_copy(update={name: (model := getattr(owner, name)) and model.placed(base) for name in names})

@@ -45,7 +45,9 @@ class Nodes:
         command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--block"]
         command += ["--num-cpus=1", "--object-store-memory=80000000", f"--temp-dir={place}", "--disable-usage-stats"]
         command += [f"--min-worker-port={first}", f"--max-worker-port={first + WORKER_PORTS - 1}"]
-        command += [f"--dashboard-agent-listen-port={free_port()}"]
+        # Ports that an agent chooses itself the node waits for, and dies when a busy machine takes 15 seconds.
+        agents = ("dashboard-agent-listen", "dashboard-agent-grpc", "runtime-env-agent", "metrics-export")
+        command += [f"--{agent}-port={free_port()}" for agent in agents]
         command += [f"--address={self.address}"] if number else self._head()
         with open(self.folder / f"node{number}.log", "w") as log:
             node = subprocess.Popen(
