@@ -15,12 +15,14 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from command import wait_for
 
 WORKER_PORTS = 100
-PATIENCE_S = 150
+PATIENCE_S = 60
+TRIES = 3
 
 
 @dataclass
@@ -38,31 +40,37 @@ class Nodes:
         return f"127.0.0.1:{self.port}"
 
     def start(self) -> Path:
-        """Start one more node with one core; return its folder."""
+        """Start one more node with one core; return its folder. On a busy machine a raylet may give up: then again."""
         number = len(self.started)
-        place = self.folder / f"node{number}"
+        for attempt in range(TRIES):
+            place = self.folder / f"node{number}.{attempt}"
+            log = Path(f"{place}.log")
+            node = self._launch(number, place, log)
+            self.started[number:] = [node]
+            wait_for(partial(is_up_or_dead, node, log), 2 * PATIENCE_S)
+            if node.poll() is None:
+                return place
+            self.kill(number)
+        raise AssertionError(log.read_text()[-3000:])
+
+    def _launch(self, number: int, place: Path, log: Path) -> subprocess.Popen[str]:
         first = 30000 + number * WORKER_PORTS
         command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--block"]
         command += ["--num-cpus=1", "--object-store-memory=80000000", f"--temp-dir={place}", "--disable-usage-stats"]
         command += [f"--min-worker-port={first}", f"--max-worker-port={first + WORKER_PORTS - 1}"]
-        # Ports that an agent chooses itself the node waits for, and dies when a busy machine takes 15 seconds.
         agents = ("dashboard-agent-listen", "dashboard-agent-grpc", "runtime-env-agent", "metrics-export")
         command += [f"--{agent}-port={free_port()}" for agent in agents]
         command += [f"--address={self.address}"] if number else self._head()
-        with open(self.folder / f"node{number}.log", "w") as log:
-            node = subprocess.Popen(
+        with open(log, "w") as file:
+            return subprocess.Popen(
                 command,
                 cwd=self.folder,
-                stdout=log,
-                stderr=log,
+                stdout=file,
+                stderr=file,
                 text=True,
                 start_new_session=True,
                 env={**os.environ, "RAY_raylet_start_wait_time_s": str(PATIENCE_S)},
             )
-        self.started.append(node)
-        wait_for(lambda: "Ray runtime started" in Path(log.name).read_text() or node.poll() is not None, PATIENCE_S)
-        assert node.poll() is None, Path(log.name).read_text()[-3000:]
-        return place
 
     def _head(self) -> list[str]:
         shown = self.dashboard is not None
@@ -98,6 +106,11 @@ def nodes(*, dashboard: bool = False) -> Iterator[Nodes]:
             cluster.kill(number)
         wait_for(lambda: not cluster.left(), 30)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def is_up_or_dead(node: subprocess.Popen[str], log: Path) -> bool:
+    """Return whether a node has started, or has given up."""
+    return "Ray runtime started" in log.read_text() or node.poll() is not None
 
 
 def free_port() -> int:
