@@ -42,13 +42,17 @@ class WorkerActor:
 class IslandHost:
     """A process for one or more islands, which share the task. Holds nothing that the log does not."""
 
-    def __init__(self, order: Commission, broker: Any) -> None:
-        self._order, self._broker = order, RemoteBroker(broker)
+    def __init__(self) -> None:
+        self._order: asyncio.Future[Commission] | None = None
 
-    async def run(self, number: int, shore: Shore, life: Life[Any]) -> tuple[Individual, ...]:
-        """Run an island to its end."""
-        ground, models = self._order.ground(number), self._order.models_of(number)
-        return await Island(ground, shore, models, self._broker, life).run()
+    async def run(
+        self, kept: Sequence[Any], number: int, shore: Shore, life: Life[Any], broker: Any
+    ) -> tuple[Individual, ...]:
+        """Run an island to its end. ``kept`` holds a reference to the run's commission, which is fetched once."""
+        if self._order is None:
+            self._order = asyncio.ensure_future(kept[0])
+        order = await self._order
+        return await Island(order.ground(number), shore, order.models_of(number), RemoteBroker(broker), life).run()
 
 
 class RayFleet:
@@ -65,7 +69,7 @@ class RayFleet:
         self._path, self._settings = order.path, order.settings
         self._room, self._missing = partial(_workers, order), partial(_missing, order)
         self._demand = Demand()
-        self._order = ray.put(order)  # held here: a process that Ray starts again asks for it again
+        self._kept = [ray.put(order)]  # in a list: Ray would fetch a bare one for every island anew
         self._islands = order.settings.size
         # An in-process model computes on the worker's own core; a remote one leaves the core free.
         self._worker_cpus = int(_is_local(order))
@@ -88,8 +92,7 @@ class RayFleet:
         self._broker = self._actor(BrokerActor, max_concurrency=AT_ONCE, scheduling_strategy=here)
         self._workers = {number: self._new_worker(number) for number in range(workers)}
         hosts = min(self._islands, HOSTS_PER_CORE * _cpus())
-        options: dict[str, Any] = {"max_restarts": -1, "max_concurrency": AT_ONCE}
-        self._hosts = [self._actor(IslandHost, self._order, self._broker, **options) for _ in range(hosts)]
+        self._hosts = [self._actor(IslandHost, max_restarts=-1, max_concurrency=AT_ONCE) for _ in range(hosts)]
         error = await _awaited(self._broker, self._broker.open.remote(self._path, self._settings, workers))
         if error is not None:
             raise error
@@ -111,7 +114,7 @@ class RayFleet:
     def island(self, number: int, shore: Shore, life: Life[Any]) -> Awaitable[tuple[Individual, ...]]:
         """See `Fleet`."""
         host = self._hosts[number % len(self._hosts)]
-        return _awaited(host, host.run.remote(number, shore, life))
+        return _awaited(host, host.run.remote(self._kept, number, shore, life, self._broker))
 
     async def close(self) -> None:
         """See `Fleet`."""
@@ -130,13 +133,14 @@ class RayFleet:
         # Were it soft, Ray would place a worker that needs no CPU at random.
         there = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(node, soft=False)
         # One that asks for a core nobody gives back, or where there is none at all, would wait for ever.
-        cpus = self._worker_cpus if is_free and ray.cluster_resources().get("CPU") else 0
+        has_cores = bool(ray.cluster_resources().get("CPU"))  # type: ignore[no-untyped-call]
+        cpus = self._worker_cpus if is_free and has_cores else 0
         return self._actor(WorkerActor, num_cpus=cpus, scheduling_strategy=there)
 
-    def _actor(self, kind: Any, *arguments: Any, **options: Any) -> Any:
+    def _actor(self, kind: Any, **options: Any) -> Any:
         import ray
 
-        actor = ray.remote(kind).options(**{"num_cpus": 0, **options}).remote(*arguments)
+        actor = ray.remote(kind).options(**{"num_cpus": 0, **options}).remote()
         self._actors.append(actor)
         return actor
 

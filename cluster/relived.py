@@ -38,7 +38,7 @@ class Chronicle:
             await asyncio.sleep(0)  # many start at one moment: all of them have asked now
             if not mine.done():  # whoever reads does so for all that have asked by then
                 await self._read()
-        led_to = mine.result()
+        led_to: Life[Any] | EvoError = mine.result()
         if isinstance(led_to, EvoError):
             raise led_to
         return led_to
