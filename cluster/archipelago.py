@@ -21,7 +21,7 @@ from evo.errors import ConfigError, EvoError, Interrupted
 from evo.life import Life
 from evo.model import Individual
 from evo.randomness import child_rng
-from evo.schema import EXTINCT, event_row
+from evo.schema import EXTINCT, LOST_ISLAND, event_row
 
 WATCH_S = 0.25
 LOOK_S = 5.0
@@ -133,7 +133,7 @@ async def _go_home(
 
 async def _search(order: Commission, fleet: Fleet, broker: AnyBroker, stop: asyncio.Event, over: asyncio.Event) -> None:
     log = Chronicle(order, over)
-    islands = [asyncio.create_task(_keep_island(log, fleet, broker, i, s, over)) for i, s in enumerate(_shores(order))]
+    islands = [asyncio.create_task(_until_gone(log, fleet, broker, i, s, over)) for i, s in enumerate(_shores(order))]
     together = asyncio.gather(*islands)
     stopped = asyncio.ensure_future(stop.wait())
     pair: set[asyncio.Future[Any]] = {together, stopped}
@@ -165,7 +165,8 @@ def _shores(order: Commission) -> list[Shore]:
     for island in graph:
         sources = sorted(graph.predecessors(island))
         foreign = (source for source in sources if task_models[source] != task_models[island])
-        shores.append(Shore(tuple(sources), **settings.migration.model_dump(), foreign=tuple(foreign)))
+        terms = settings.migration.model_dump()
+        shores.append(Shore(tuple(sources), **terms, foreign=tuple(foreign), lockstep=settings.lockstep))
     return shores
 
 
@@ -231,9 +232,11 @@ async def _keep_island(
     for starts, wait_s in enumerate((*RESTART_WAITS_S, None), start=1):
         try:
             start = await broker.enlist(number)
-            life = await log.life(number)
+            life, offers = await log.life(number, shore)
+            await broker.put_up(number, offers)
             await fleet.island(number, replace(shore, start=start), life)
         except fleet.lost as error:
+            await broker.log({"events": [event_row(number, LOST_ISLAND, None, str(error)[:200])]})
             if wait_s is None:
                 raise EvoError(f"island {number} was lost {starts} times, last: {error}") from error
             if await _rest(wait_s, over, lambda: _is_spent(broker)) or await _is_spent(broker):
@@ -244,6 +247,16 @@ async def _keep_island(
         else:
             return None
     return None
+
+
+async def _until_gone(
+    log: Chronicle, fleet: Fleet, broker: AnyBroker, number: int, shore: Shore, over: asyncio.Event
+) -> ConfigError | None:
+    """Run an island to its end, and let nobody wait for it after that."""
+    try:
+        return await _keep_island(log, fleet, broker, number, shore, over)
+    finally:
+        await broker.put_up(number, {}, True)
 
 
 async def _rest(wait_s: float, over: asyncio.Event, enough: Callable[[], Awaitable[bool]]) -> bool:

@@ -12,7 +12,7 @@ from cluster.ports import Answer, BrokerPort
 from evo.budget import Usage
 from evo.errors import EvoError
 from evo.model import Completion
-from evo.receipts import CANCELLED, Admission, Receipt
+from evo.receipts import CANCELLED, NO_SETBACK, Admission, Receipt, Setback
 
 Item = TypeVar("Item")
 Reply = TypeVar("Reply")
@@ -41,9 +41,13 @@ class BatchingLedger:
             raise error.with_traceback(None)  # one error ends many calls
         return answer
 
-    async def again(self, admission: Admission, billed: Usage | None) -> None:
+    async def again(self, admission: Admission, billed: Usage | None, setback: Setback = NO_SETBACK) -> bool:
         """See `evo.receipts.Ledger.again`."""
-        await self._broker.again(self._worker, admission, billed)
+        return await self._broker.again(self._worker, admission, billed, setback)
+
+    async def hedge(self, admission: Admission) -> bool:
+        """See `evo.receipts.Ledger.hedge`."""
+        return await self._broker.hedge(self._worker, admission)
 
     async def settle(self, receipt: Receipt) -> None:
         """See `evo.receipts.Ledger.settle`."""

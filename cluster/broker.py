@@ -7,32 +7,27 @@ lost one's work goes back in front. A plain class; under Ray the same class live
 from __future__ import annotations
 
 import asyncio
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from cluster.jobs import Job, JobQueue
-from cluster.offers import Offers
+from cluster.jobs import Job, JobQueue, shards
+from cluster.market import Market, Migrants
 from cluster.ports import Answer
-from evo.budget import BARREN, KEPT_SHARE, RACE_SHARE, Account, Usage, capped
+from evo.budget import BARREN, KEPT_SHARE, RACE_SHARE, Account, Usage, capped, kept_seconds
 from evo.commission import FinalCalls
 from evo.errors import BudgetExhausted, EvoError
-from evo.ledger import CallLedger, interrupted
-from evo.model import Completion, Evaluation, Individual, Prompt, Request
+from evo.flights import interrupted
+from evo.ledger import CallLedger
+from evo.model import Completion, Evaluation, Prompt, Request
 from evo.ports import Rows
-from evo.receipts import Admission, Receipt
-from evo.schema import ROOT_ISLAND, event_row
+from evo.receipts import NO_SETBACK, Admission, Receipt, Setback
+from evo.schema import LOST_WORKER, ROOT_ISLAND, event_row
 from evo.settings import RunSettings
 from evo.status import IslandStatus, Snapshot
 from evo.store import RunStore
-
-SHARD = (16, 64)
-"""Fewest and most rows handed to a worker at once."""
-KEPT_LEAST_S, KEPT_LEAST = 1.0, 0.1
-"""Least of the seconds that is set aside for the final test: births under way end in it."""
 
 
 class Broker:
@@ -51,9 +46,8 @@ class Broker:
         self.phase = "search"
         self.failure: EvoError | None = None
         self._workers, self._concurrency = workers, settings.concurrency
-        self._jobs = JobQueue()
+        self._jobs, self.market = JobQueue(), Market()
         self._islands: dict[int, IslandStatus] = {}
-        self._offers = Offers()
         self._starts: Counter[int] = Counter()
         self._barren = self._needed = 0
         self._final = FinalCalls(0)
@@ -65,12 +59,9 @@ class Broker:
         self, model: int, individual: int, prompt: Prompt, examples: Sequence[int], purpose: str = "task"
     ) -> Evaluation:
         """Return a prompt's outcomes, computed in shards by whichever workers are free."""
-        low, high = SHARD
-        size = min(high, max(low, -(-len(examples) // self._workers)))
-        shards = [tuple(examples[i : i + size]) for i in range(0, len(examples), size)]
         parts = (
             self._do(model=model, individual=individual, purpose=purpose, prompt=prompt, examples=shard)
-            for shard in shards
+            for shard in shards(examples, self._workers)
         )
         results = await asyncio.gather(*parts, return_exceptions=True)
         for result in results:
@@ -101,13 +92,17 @@ class Broker:
         self._starts[island] += 1
         return self._starts[island]
 
-    async def trade(
-        self, island: int, offer: Sequence[Individual], sources: Sequence[int], count: int
-    ) -> Sequence[Individual]:
-        """Put up an island's migrants, and return at most ``count`` that its neighbours have put up and it has not."""
-        if offer:
-            self._offers.put_up(island, offer)
-        return self._offers.take(island, sources, count)
+    async def trade(self, island: int, offer: Migrants, sources: Sequence[int], count: int) -> Migrants:
+        """See `Market.trade`."""
+        return self.market.trade(island, offer, sources, count)
+
+    async def meet(self, told: int, sources: Sequence[int]) -> Migrants:
+        """See `Market.meet`."""
+        return await self.market.meet(told, sources)
+
+    async def put_up(self, island: int, offers: Mapping[int, Migrants], last: bool = False) -> None:
+        """See `Market.put`."""
+        self.market.put(island, offers, last=last)
 
     # --- workers ---
 
@@ -131,11 +126,19 @@ class Broker:
                 return answer
             await asyncio.shield(must_wait)
 
-    async def again(self, worker: int, admission: Admission, billed: Usage | None) -> None:
+    async def again(
+        self, worker: int, admission: Admission, billed: Usage | None, setback: Setback = NO_SETBACK
+    ) -> bool:
         """See `evo.receipts.Ledger.again`."""
         if self._jobs.is_lost(worker):
             raise interrupted()
-        await self.ledger.again(admission, billed)
+        self.ledger.fail(admission, billed, setback)
+        await self._stop_if_given_up()
+        return await self.ledger.retry(admission, setback.wait_s)
+
+    async def hedge(self, worker: int, admission: Admission) -> bool:
+        """See `evo.receipts.Ledger.hedge`."""
+        return not self._jobs.is_lost(worker) and await self.ledger.hedge(admission)
 
     async def settle(self, worker: int, receipts: Sequence[Receipt]) -> None:
         """See `evo.receipts.Ledger.settle`. Late receipts of a lost worker are not booked: its calls were, when it was.
@@ -145,9 +148,9 @@ class Broker:
         if self._jobs.is_lost(worker):
             return
         self._jobs.desk(worker).keys.difference_update(receipt.key for receipt in receipts)
-        self.ledger.settle_all(receipts)
-        if self.ledger.given_up is not None and self.failure is None:
-            await self.stop(self.ledger.given_up)
+        with self.store.writing():
+            self.ledger.settle_all(receipts)
+        await self._stop_if_given_up()
 
     async def finish(self, worker: int, job: int, result: Evaluation | Completion | EvoError) -> None:
         """Take a job's result, or the error that ended it."""
@@ -158,14 +161,13 @@ class Broker:
         self.ledger.abandon(tuple(self._jobs.lose(worker).keys))
         if self.ledger.stopped:
             self._jobs.refuse(interrupted())
-        self.store.journal.append({"events": [event_row(ROOT_ISLAND, "worker_lost", None, str(worker))]})
-
-    # --- the driver ---
+        self.store.journal.append({"events": [event_row(ROOT_ISLAND, LOST_WORKER, None, str(worker))]})
 
     async def stop(self, error: EvoError | None = None) -> None:
         """End the search: no further call is admitted. With an error the whole run has failed."""
         self.failure = self.failure or error
         self.ledger.stop(error or interrupted())
+        self.market.close(interrupted())
         self._jobs.refuse(interrupted())
         if error is not None:
             self._jobs.abort(interrupted())
@@ -211,13 +213,14 @@ class Broker:
             recalled=tally.recalled,
             shared=tally.shared,
             failed=tally.failed,
+            pauses=self.ledger.pacing.pauses(),
             islands=tuple(self._islands[i] for i in sorted(self._islands)),
         )
 
     async def affordable(self, wanted: int) -> int:
         """Return how many of ``wanted`` task calls still fit the budget, by what such calls took so far."""
         for calls in range(wanted, 0, -1):
-            if not self.account.refusal(self._likely(calls)):
+            if not self.account.refusal(self.ledger.tally.likely(calls)):
                 return calls
         return 0
 
@@ -237,7 +240,9 @@ class Broker:
         finally:
             self.store.close()
 
-    # --- inside ---
+    async def _stop_if_given_up(self) -> None:
+        if self.ledger.given_up is not None and self.failure is None:
+            await self.stop(self.ledger.given_up)
 
     def _try_admit(
         self, worker: int, admission: Admission
@@ -246,7 +251,8 @@ class Broker:
         if self._jobs.is_lost(worker):
             return None, interrupted(), None
         try:
-            answer = self.ledger.try_admit(admission)
+            with self.store.writing():
+                answer = self.ledger.try_admit(admission)
         except EvoError as error:
             return None, error, None
         if isinstance(answer, asyncio.Future):
@@ -276,12 +282,6 @@ class Broker:
             self._barren, self._needed = 0, needed
         self._barren += births
 
-    def _likely(self, calls: int) -> Usage:
-        tally = self.ledger.tally
-        seen = max(1, tally.task_calls)
-        calls = math.ceil(calls * max(1.0, tally.task_attempts / seen))
-        return Usage(calls, round(calls * tally.task_tokens / seen), calls * tally.task_usd / seen)
-
     def _keep(self) -> None:
         final, budget = self._final, self.account.budget
         self.account.kept, self.account.kept_s = Usage(), 0.0
@@ -289,11 +289,11 @@ class Broker:
             return
         test = max(final.winner, *(status.test_calls for status in self._islands.values()), 0) + final.baseline
         parts = ((test, KEPT_SHARE), (final.race, RACE_SHARE))
-        self.account.kept = sum((capped(self._likely(calls), budget, share) for calls, share in parts), Usage())
+        self.account.kept = sum(
+            (capped(self.ledger.tally.likely(calls), budget, share) for calls, share in parts), Usage()
+        )
         sent = self.ledger.tally.task_calls - self.ledger.tally.task_recalled
         if budget.seconds is not None and sent:
             # Both since this broker began: time of earlier attempts has no calls in the tally.
             pace = (self.account.elapsed_s - self.store.elapsed_s) / sent
-            likely = max(test * pace, KEPT_LEAST * budget.seconds, KEPT_LEAST_S)
-            race_s = min(final.race * pace, RACE_SHARE * budget.seconds)
-            self.account.kept_s = min(likely, KEPT_SHARE * budget.seconds) + race_s
+            self.account.kept_s = kept_seconds(budget.seconds, test * pace, final.race * pace)

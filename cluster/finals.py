@@ -5,13 +5,14 @@ from __future__ import annotations
 import bisect
 import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from cluster.final_race import race
 from cluster.remote import AnyBroker
 from cluster.sides import Side, calls_of, score, side
 from evo.commission import Commission
 from evo.contamination import copied_rows
+from evo.crossfit import crossed_scores
 from evo.errors import BudgetExhausted
 from evo.folder import RunFolder, write_json
 from evo.schema import evaluation_rows
@@ -40,6 +41,7 @@ async def finish(order: Commission, broker: AnyBroker) -> None:
     count = bisect.bisect_right(calls, await broker.affordable(calls[-1])) - 1
     whole = await _test_in_blocks(order, broker, sides, rows[:count], calls[count] / max(1, count))
     snapshot = await broker.snapshot()
+    folds = order.settings.task.split.folds
     result = verdict(
         order.path,
         chosen,
@@ -48,9 +50,14 @@ async def finish(order: Commission, broker: AnyBroker) -> None:
         elapsed_s=snapshot.elapsed_s,
         seed=order.settings.seed,
         looks=looks_at_test(RunFolder(order.path).result, chosen),
+        crossed=None if folds is None else _crossed(order, folds),
         copied={split: copied_rows(chosen.winner.prompt, order.task, split) for split in ("dev", "test")},
     )
     write_json(order.path / "result.json", result)
+
+
+def _crossed(order: Commission, folds: int) -> Mapping[int, float]:
+    return crossed_scores(order.path, ranking(order.path), order.task.examples("dev"), folds)
 
 
 def _sides(order: Commission, chosen: Finalists) -> list[Side]:

@@ -53,7 +53,8 @@ class BrokerLlm:
 class Shore:
     """How an island meets the others: its neighbours upstream, how often and how many migrate, and which start this is.
 
-    ``foreign`` are the neighbours whose prompts another task model has scored. An island that was lost is started
+    ``foreign`` are the neighbours whose prompts another task model has scored; with ``lockstep`` an island waits for
+    its neighbours to be told of as many births as it was. An island that was lost is started
     again; the broker hears the latest start only.
     """
 
@@ -62,6 +63,12 @@ class Shore:
     count: int = 1
     start: int = 0
     foreign: tuple[int, ...] = ()
+    lockstep: bool = False
+
+
+def offer_of(ground: Ground[Any], population: Sequence[Individual], told: int, count: int) -> tuple[Individual, ...]:
+    """Return whom an island puts up after ``told`` births."""
+    return emigrants(population, count, child_rng(ground.seed, "emigrants", ground.island, told))
 
 
 class Island:
@@ -99,9 +106,13 @@ class Island:
 
     async def exchange(self, population: Sequence[Individual], told: int) -> Sequence[Individual]:
         """See `evo.life.World`."""
-        if not self._shore.sources or not is_time(told, self._shore.every):
+        shore, island = self._shore, self._ground.island
+        if not is_time(told, shore.every) or not (shore.sources or shore.lockstep):
             return ()
-        rng = child_rng(self._ground.seed, "emigrants", self._ground.island, told)
-        offer = emigrants(population, self._shore.count, rng)
-        taken = await self._broker.trade(self._ground.island, offer, self._shore.sources, self._shore.count)
+        offer = offer_of(self._ground, population, told, shore.count)
+        if shore.lockstep:
+            await self._broker.put_up(island, {told: offer})
+            taken = await self._broker.meet(told, shore.sources)
+        else:
+            taken = await self._broker.trade(island, offer, shore.sources, shore.count)
         return [unscored(one) if one.island in self._shore.foreign else one for one in taken]

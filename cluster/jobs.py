@@ -4,11 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from evo.errors import EvoError
 from evo.model import Prompt, Request
+
+SHARD = (16, 64)
+"""Fewest and most rows handed to a worker at once."""
+
+
+def shards(examples: Sequence[int], workers: int) -> list[tuple[int, ...]]:
+    """Return rows cut for so many workers."""
+    low, high = SHARD
+    size = min(high, max(low, -(-len(examples) // workers)))
+    return [tuple(examples[i : i + size]) for i in range(0, len(examples), size)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from cluster.jobs import Job
@@ -10,7 +10,7 @@ from evo.budget import Usage
 from evo.errors import EvoError
 from evo.model import Completion, Evaluation, Individual, Prompt, Request
 from evo.ports import Rows
-from evo.receipts import Admission, Receipt
+from evo.receipts import NO_SETBACK, Admission, Receipt, Setback
 from evo.status import IslandStatus
 
 Answer = tuple[Completion | None, EvoError | None, bool]
@@ -40,6 +40,14 @@ class BrokerPort(Protocol):
         """Offer migrants and take others'."""
         ...
 
+    async def meet(self, told: int, sources: Sequence[int]) -> Sequence[Individual]:
+        """Return what others put up after as many births. Raises Interrupted."""
+        ...
+
+    async def put_up(self, island: int, offers: Mapping[int, Sequence[Individual]], last: bool = False) -> None:
+        """Put up migrants by the number of births."""
+        ...
+
     async def next_job(self, worker: int) -> Job | None:
         """Return work, or None when there will be no more."""
         ...
@@ -52,8 +60,14 @@ class BrokerPort(Protocol):
         """Admit calls, those that can be at once."""
         ...
 
-    async def again(self, worker: int, admission: Admission, billed: Usage | None) -> None:
-        """Reserve one more attempt."""
+    async def again(
+        self, worker: int, admission: Admission, billed: Usage | None, setback: Setback = NO_SETBACK
+    ) -> bool:
+        """Reserve one more attempt; return whether it is not the call's own."""
+        ...
+
+    async def hedge(self, worker: int, admission: Admission) -> bool:
+        """Reserve an attempt beside one under way, if there is room."""
         ...
 
     async def settle(self, worker: int, receipts: Sequence[Receipt]) -> None:

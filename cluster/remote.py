@@ -18,7 +18,7 @@ from evo.commission import FinalCalls
 from evo.errors import EvoError
 from evo.model import Completion, Evaluation, Individual, Prompt, Request
 from evo.ports import Rows
-from evo.receipts import Admission, Receipt
+from evo.receipts import NO_SETBACK, Admission, Receipt, Setback
 from evo.settings import RunSettings
 from evo.status import IslandStatus, Snapshot
 
@@ -88,6 +88,15 @@ class RemoteBroker:
         result: Sequence[Individual] = await self._call("trade", island, offer, sources, count)
         return result
 
+    async def meet(self, told: int, sources: Sequence[int]) -> Sequence[Individual]:
+        """See `Broker.meet`."""
+        result: Sequence[Individual] = await self._call("meet", told, sources)
+        return result
+
+    async def put_up(self, island: int, offers: Mapping[int, Sequence[Individual]], last: bool = False) -> None:
+        """See `Broker.put_up`."""
+        await self._call("put_up", island, offers, last)
+
     async def next_job(self, worker: int) -> Job | None:
         """See `Broker.next_job`."""
         job: Job | None = await self._call("next_job", worker)
@@ -103,9 +112,17 @@ class RemoteBroker:
         answers: Sequence[Answer] = await self._call("admit_all", worker, admissions)
         return answers
 
-    async def again(self, worker: int, admission: Admission, billed: Usage | None) -> None:
+    async def again(
+        self, worker: int, admission: Admission, billed: Usage | None, setback: Setback = NO_SETBACK
+    ) -> bool:
         """See `Broker.again`."""
-        await self._call("again", worker, admission, billed)
+        excused: bool = await self._call("again", worker, admission, billed, setback)
+        return excused
+
+    async def hedge(self, worker: int, admission: Admission) -> bool:
+        """See `Broker.hedge`."""
+        granted: bool = await self._call("hedge", worker, admission)
+        return granted
 
     async def settle(self, worker: int, receipts: Sequence[Receipt]) -> None:
         """See `Broker.settle`."""

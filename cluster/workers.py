@@ -14,8 +14,11 @@ from evo.errors import ConfigError, EvoError, LlmError
 from evo.model import Completion, Evaluation
 from evo.plugins import build_model, resolve
 from evo.ports import Evaluator, EvaluatorFactory, Llm, Task
+from evo.receipts import Limits
 from evo.settings import ModelSettings
 
+LEASE_GRACE_S = 60.0
+"""How long after its time-out a call counts as under way when nothing was heard of it."""
 AHEAD = 2
 """A worker takes more work while fewer than this many calls per slot are before it."""
 
@@ -137,12 +140,25 @@ class FitnessWorker:
             job.individual,
             self._plan.models[model].attempts,
             lambda: self._one_done(job),
+            limits_of(self._plan.models[model]),
+            self._plan.models[model].hedge_after_s,
         )
 
     def _model(self, place: int) -> Llm:
         if place not in self._models:
             self._models[place] = build_model(self._plan.models[place])
         return self._models[place]
+
+
+def limits_of(model: ModelSettings) -> Limits:
+    """Return how fast a model may be called. A lease outlasts an attempt."""
+    return Limits(
+        model.concurrency,
+        model.requests_per_minute,
+        model.tokens_per_minute,
+        model.patience_s,
+        lease_s=model.timeout_s + LEASE_GRACE_S,
+    )
 
 
 def _no_embedder(name: str) -> ConfigError:

@@ -1,6 +1,7 @@
 """prompt-archipelago: distributed evolutionary search for LLM prompts, honestly measured.
 
-``evolve`` runs a search, ``estimate`` says what it would take, ``resume`` goes on with one, ``open_run`` looks at one.
+``evolve`` runs a search, ``estimate`` says what it would take, ``resume`` goes on with one, ``open_run`` looks at one,
+``watch`` shows it while it goes, ``compare`` sets several side by side.
 Heavy parts are imported at their first use, so that ``import evo`` is quick and needs neither Ray nor LiteLLM.
 """
 
@@ -12,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from evo._guard import refuse_strangers
 
 if TYPE_CHECKING:
-    from evo.api import estimate, evolve, open_run, resume
+    from evo.api import estimate, evolve, open_run, resume, watch
+    from evo.comparison import compare
     from evo.errors import BudgetExhausted, ConfigError, EvoError, Interrupted, LlmError, OperatorError
     from evo.model import Budget, Completion, Evaluation, Example, Individual, Prompt, Request, Score
     from evo.run import Run
@@ -20,7 +22,8 @@ if TYPE_CHECKING:
 refuse_strangers()
 
 _HOMES = {
-    "evo.api": ("estimate", "evolve", "open_run", "resume"),
+    "evo.api": ("estimate", "evolve", "open_run", "resume", "watch"),
+    "evo.comparison": ("compare",),
     "evo.errors": ("BudgetExhausted", "ConfigError", "EvoError", "Interrupted", "LlmError", "OperatorError"),
     "evo.model": ("Budget", "Completion", "Evaluation", "Example", "Individual", "Prompt", "Request", "Score"),
     "evo.run": ("Run",),
@@ -43,10 +46,12 @@ __all__ = [
     "Request",
     "Run",
     "Score",
+    "compare",
     "estimate",
     "evolve",
     "open_run",
     "resume",
+    "watch",
 ]  # fmt: skip
 
 

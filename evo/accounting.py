@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from evo.budget import Usage
-from evo.errors import Interrupted, LlmError
+from evo.errors import EvoError, Interrupted, LlmError
 from evo.model import Completion, Request
 from evo.ports import Llm, Price
 from evo.randomness import child_rng
-from evo.receipts import CANCELLED, Admission, Ledger, Receipt
+from evo.receipts import CANCELLED, NO_LIMITS, Admission, Ledger, Limits, Receipt, Setback
 
 TEMPLATE_TOKENS = 64
 """Allowance for what a provider's chat template adds to a prompt."""
@@ -49,6 +49,11 @@ class Slots:
                 self._taken.add(task)
                 task.add_done_callback(self._taken.discard)
 
+    @property
+    def locked(self) -> bool:
+        """Whether a call would have to wait for one."""
+        return self._free.locked()
+
     def close(self) -> None:
         """Let nobody in any more."""
         self._closed = True
@@ -69,9 +74,12 @@ class Slots:
 class _Sending:
     started_at: float = field(default_factory=time.time)
     attempts: int = 0
+    excused: int = 0
+    """Attempts that were to see whether a model that is down answers again."""
     answer: Completion | None = None
     error: str = CANCELLED
     transient: bool = False
+    busy: bool = False
     billed: Usage | None = None
     """What the last attempt took where it failed; None: it is under way, or the provider did not say."""
 
@@ -91,6 +99,8 @@ class Accounted:
         purpose: ``task``, ``operator`` or ``judge``, for the log.
         individual: The individual the call is for.
         attempts: How often one call is sent at most.
+        limits: How fast the model may be called.
+        hedge_after_s: After how long an attempt is sent a second time, the first answer taken and both counted.
         done: Called when a call has ended, well or not.
     """
 
@@ -101,6 +111,8 @@ class Accounted:
     individual: int | None = None
     attempts: int = 5
     done: Callable[[], None] = lambda: None
+    limits: Limits = NO_LIMITS
+    hedge_after_s: float | None = None
 
     @property
     def identity(self) -> str:
@@ -129,7 +141,7 @@ class Accounted:
     async def complete(self, request: Request) -> Completion:
         """Return the answer, from the log where it is known. Raises LlmError, BudgetExhausted or Interrupted."""
         bound = admission_of(request, self.identity, self.price)
-        admission = replace(bound, purpose=self.purpose, individual=self.individual)
+        admission = replace(bound, purpose=self.purpose, individual=self.individual, limits=self.limits)
         try:
             async with self.slots.queue:
                 known = await self.ledger.admit(admission)
@@ -152,17 +164,41 @@ class Accounted:
             try:
                 async with self.slots:
                     sending.attempts += 1
-                    sending.answer = _whole(await self.inner.complete(request))
+                    sending.answer = _whole(await self._asked(request, admission, sending))
                     # Within the slot: what was sent and is not yet in the log is never more than the slots.
                     await self._settle(admission.key, sending)
             except LlmError as failure:
                 sending.error, sending.transient, sending.billed = str(failure), failure.transient, _billed(failure)
-                if not failure.transient or sending.attempts >= self.attempts:
+                sending.busy = failure.busy
+                if not failure.transient or sending.attempts - sending.excused >= self.attempts:
                     raise
                 rng = child_rng(0, admission.key, sending.attempts)
-                await asyncio.sleep(pause_s(sending.attempts, failure.retry_after_s, rng))
-                await self.ledger.again(admission, sending.billed)
+                wait_s = pause_s(sending.attempts, failure.retry_after_s, rng)
+                setback = Setback(wait_s, sending.error, failure.busy, failure.retry_after_s)
+                try:
+                    sending.excused += await self.ledger.again(admission, sending.billed, setback)
+                except EvoError:
+                    sending.transient = False  # it may have answered the next time
+                    raise
                 sending.billed = None
+
+    async def _asked(self, request: Request, admission: Admission, sending: _Sending) -> Completion:
+        """Return the answer, of whichever attempt gives it first where a second one is sent beside a slow one."""
+        if self.hedge_after_s is None:
+            return await self.inner.complete(request)
+        asked = [asyncio.ensure_future(self.inner.complete(request))]
+        try:
+            await asyncio.wait(asked, timeout=self.hedge_after_s)
+            if not asked[0].done() and not self.slots.locked and await self.ledger.hedge(admission):
+                async with self.slots:
+                    sending.attempts += 1
+                    asked.append(asyncio.ensure_future(self.inner.complete(request)))
+                    return await _first_answer(asked)
+            return await asked[0]
+        finally:
+            for one in asked:
+                one.cancel()
+            await asyncio.gather(*asked, return_exceptions=True)
 
     async def _settle(self, key: str, sending: _Sending) -> None:
         try:
@@ -182,6 +218,7 @@ class Accounted:
             error="" if sending.answer else sending.error,
             attempts=sending.attempts,
             transient=sending.transient,
+            busy=sending.busy,
             billed=sending.billed,
         )
 
@@ -193,6 +230,16 @@ def admission_of(request: Request, identity: str, price: Price | None) -> Admiss
     output = 0 if request.embedding else output
     usd = None if price is None else price.cost(prompt, output)
     return Admission(request.key(identity), prompt + output, usd, identity)
+
+
+async def _first_answer(asked: Sequence[asyncio.Future[Completion]]) -> Completion:
+    """Return the first answer. Raises what the last of them raises when there is none."""
+    for one in asyncio.as_completed(asked):
+        try:
+            return await one
+        except LlmError as error:
+            failure = error
+    raise failure
 
 
 def _billed(failure: LlmError) -> Usage | None:

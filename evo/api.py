@@ -1,20 +1,23 @@
-"""The Python front door: `evolve`, `estimate`, `resume`, `open_run`."""
+"""The Python front door: `evolve`, `estimate`, `resume`, `open_run`, `watch`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from evo.config import load, parse
-from evo.engine import Engine, prepare, reopen
-from evo.errors import Interrupted
+from evo.engine import CHANGEABLE, Engine, prepare, reopen
+from evo.errors import ConfigError, Interrupted
 from evo.folder import RunFolder
 from evo.forecast import Forecast, forecast
 from evo.model import Budget
 from evo.run import Run
 from evo.settings import BudgetSettings, RunSettings
 from evo.status import Snapshot
+
+if TYPE_CHECKING:
+    from evo.view.server import Watching
 
 
 def evolve(
@@ -68,30 +71,55 @@ def estimate(
 
 
 def resume(
-    run: Run | str | Path, *, budget: Budget | Mapping[str, Any] | None = None, address: str | None = None
+    run: Run | str | Path,
+    *,
+    budget: Budget | Mapping[str, Any] | None = None,
+    address: str | None = None,
+    **changes: Any,
 ) -> Run:
     """Go on with an interrupted run, or with a finished one under a larger budget, and return it when it ends.
 
     Args:
-        run: The run, its folder, or a storage folder, which stands for its latest run.
+        run: The run, its folder or URI, or a storage, which stands for its latest run.
         budget: Caps to change; the others stay. In a mapping, None takes a cap away.
         address: A Ray cluster to join.
+        **changes: Another ``concurrency``, ``workers`` or ``executor`` than before.
 
     Raises:
         ConfigError: there is no such run, its data have changed, or the budget cannot be used.
         EvoError: another process is writing it, or it failed.
     """
-    folder = RunFolder.open(run.path if isinstance(run, Run) else run)
-    order = reopen(folder.path, budget=None if budget is None else _changed(folder, _caps(budget)))
+    folder = RunFolder.to_write(run.path if isinstance(run, Run) else run)
+    if wrong := sorted(set(changes) - {*CHANGEABLE}):
+        raise ConfigError(f"a resumed run keeps its settings; only {', '.join(CHANGEABLE)} can change, got {wrong[0]}")
+    parsed = parse({**folder.manifest["settings"], **changes})
+    new = {name: getattr(parsed, name) for name in changes}
+    caps = None if budget is None else _changed(folder, _caps(budget))
+    order = reopen(folder.path, budget=caps, changes=new)
     return _finish(Engine(order, address=address, watch=_silent), order.path)
 
 
 def open_run(path: str | Path) -> Run:
     """Return a run to look at: finished, interrupted, or going on. A storage folder stands for its latest run.
 
-    Raises ConfigError when there is none.
+    Of an object store's URI it is the state of this moment. Raises ConfigError when there is none.
     """
     return Run(path)
+
+
+def watch(run: Run | str | Path, *, port: int = 0) -> Watching:
+    """Return a page that shows a run as it goes, served on this machine alone until its `close`; see its ``url``.
+
+    Args:
+        run: The run, its folder, or a storage folder, which stands for its latest run.
+        port: Where to serve it; 0 for any port that is free.
+
+    Raises:
+        ConfigError: there is no such run, or the port is taken.
+    """
+    from evo.view.server import Watching
+
+    return Watching(run if isinstance(run, Run) else Run(run), port=port)
 
 
 def _read(

@@ -11,6 +11,8 @@ KEPT_SHARE = 0.25
 """Most of any cap that is set aside for the final test."""
 RACE_SHARE = 0.15
 """Most of any cap that is set aside for the final race; the value of a simulation of searches."""
+KEPT_LEAST_S, KEPT_LEAST = 1.0, 0.1
+"""Least of the seconds that is set aside for the final test: births under way end in it."""
 BARREN = 1000
 """Births in a row without a model call after which a search is taken to repeat itself."""
 
@@ -40,6 +42,12 @@ def capped(wanted: Usage, budget: Budget, share: float) -> Usage:
         wanted.tokens if budget.tokens is None else min(wanted.tokens, int(share * budget.tokens)),
         usd if budget.usd is None or usd is None else min(usd, share * budget.usd),
     )
+
+
+def kept_seconds(cap: float, test_s: float, race_s: float) -> float:
+    """Return the seconds set aside for the final test and race, by what they are likely to take, of a cap."""
+    likely = max(test_s, KEPT_LEAST * cap, KEPT_LEAST_S)
+    return min(likely, KEPT_SHARE * cap) + min(race_s, RACE_SHARE * cap)
 
 
 class Account:

@@ -106,7 +106,8 @@ def make_ground(settings: RunSettings, task: Task, island: int) -> Ground[Any]:
     births = settings.budget.births
     count = settings.size
     share = None if births is None else births // count + (island < births % count)
-    return Ground(island, settings.seed, method, racing, task, share, own.embedding_model is not None)
+    meets = settings.migration.every if settings.lockstep else None
+    return Ground(island, settings.seed, method, racing, task, share, own.embedding_model is not None, meets)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -13,15 +14,19 @@ from evo._guard import look_beside
 from evo.commission import Commission, check, commission, load_task
 from evo.errors import ConfigError, EvoError
 from evo.folder import RunFolder
+from evo.inherited import with_credits
 from evo.plugins import resolve
 from evo.ports import Task
 from evo.records import records
+from evo.remote import is_uri
 from evo.settings import BudgetSettings, RunSettings
 from evo.status import Snapshot
 from evo.store import spent_of
 
 DEFAULT_CALLS = 2000
 """The budget where the settings name none."""
+CHANGEABLE = ("concurrency", "workers", "executor")
+"""Settings that a resumed run may have others of, beside its budget: they say where and how fast, not what."""
 
 
 class Engine:
@@ -83,7 +88,7 @@ def prepare(settings: RunSettings, *, base: Path, title: str) -> Commission:
     """Load the task, check everything that costs no call, and make the run's folder. Raises ConfigError."""
     settings, task = checked(settings, base=base)
     folder = RunFolder.create(settings, base=base, title=title, fingerprint=task.fingerprint)
-    settings = _keep_rows(settings, folder)
+    settings = _keep_rows(settings, base, folder)
     return commission(folder.path, settings, base, task)
 
 
@@ -92,21 +97,26 @@ def checked(settings: RunSettings, *, base: Path) -> tuple[RunSettings, Task]:
     settings = _with_default_budget(settings)
     _refuse_endless(settings)
     look_beside(base)
-    settings = _with_lists(settings)
+    settings = with_credits(_with_lists(settings), base)
     task = load_task(settings, base)
     check(settings, task)
     return settings, task
 
 
-def reopen(path: Path | str, *, budget: BudgetSettings | None = None) -> Commission:
+def reopen(
+    path: Path | str, *, budget: BudgetSettings | None = None, changes: Mapping[str, Any] | None = None
+) -> Commission:
     """Return an existing run, ready to go on, with another budget if one is given: every cap it is to have.
+
+    ``changes`` are settings among `CHANGEABLE`.
 
     Raises:
         ConfigError: there is no such run, its data have changed since, or its budget cannot be kept or never ends it.
     """
     folder = RunFolder.open(path)
-    settings, manifest = folder.settings, folder.manifest
+    settings, manifest = _at_hand(folder.settings, folder), folder.manifest
     base = Path(manifest["base"])
+    base = base if base.is_dir() else Path.cwd()  # on another machine the user's modules lie where the command is given
     look_beside(base)
     task = load_task(settings, base)
     if task.fingerprint != manifest["fingerprint"]:
@@ -118,7 +128,8 @@ def reopen(path: Path | str, *, budget: BudgetSettings | None = None) -> Commiss
         settings = _with_default_budget(settings.model_copy(update={"budget": budget}))
         _refuse_endless(settings)
     _refuse_unknown_cost(settings, folder)
-    if budget is not None:
+    settings = settings.model_copy(update=dict(changes or {}))
+    if budget is not None or changes:
         folder.change(settings)
     check(settings, task)
     return commission(folder.path, settings, base, task)
@@ -129,18 +140,42 @@ def _with_lists(settings: RunSettings) -> RunSettings:
     return _with_data(settings, {split: records(rows) for split, rows in _in_memory(settings).items()})
 
 
-def _keep_rows(settings: RunSettings, folder: RunFolder) -> RunSettings:
-    """Put rows given in memory into the run's folder, so that it can be resumed."""
+def _keep_rows(settings: RunSettings, base: Path, folder: RunFolder) -> RunSettings:
+    """Put rows given in memory into the run's folder, so that it can be resumed; files too, for other machines."""
     files = {}
     for split, rows in _in_memory(settings).items():
         files[split] = str((folder.path / f"data-{split}.jsonl").resolve())
         lines = (json.dumps(row, default=str) for row in rows)
         Path(files[split]).write_text("\n".join(lines) + "\n", encoding="utf-8")
+    if is_uri(settings.storage):
+        files.update(_copied_files(settings, base, folder))
     if not files:
         return settings
     kept = _with_data(settings, files)
     folder.change(kept)
     return kept
+
+
+def _copied_files(settings: RunSettings, base: Path, folder: RunFolder) -> dict[str, str]:
+    """Copy the files of rows into the run's folder; return their new paths by split. Rows with a name stay there."""
+    copied = {}
+    for split in ("train", "dev", "test", "all"):
+        source = getattr(settings.task.data, split)
+        if isinstance(source, str | Path) and (file := base / Path(source).expanduser()).is_file():
+            copied[split] = str((folder.path / f"data-{split}{file.suffix}").resolve())
+            shutil.copyfile(file, copied[split])
+    return copied
+
+
+def _at_hand(settings: RunSettings, folder: RunFolder) -> RunSettings:
+    """Return settings whose rows are those in the run's folder, wherever that lies by now."""
+    recorded = {split: getattr(settings.task.data, split) for split in ("train", "dev", "test", "all")}
+    moved = {}
+    for split, source in recorded.items():
+        here = folder.path.resolve() / Path(source).name if isinstance(source, str | Path) else folder.path
+        if here.name.startswith(f"data-{split}.") and here.is_file():
+            moved[split] = str(here)
+    return _with_data(settings, moved) if moved else settings
 
 
 def _in_memory(settings: RunSettings) -> dict[str, Any]:

@@ -32,6 +32,7 @@ class LlmError(EvoError):
         message: What the provider said, with secrets removed.
         transient: Whether the same call may succeed later (time-out, rate limit, server error).
         fatal: Whether every further call would fail too (wrong key, unknown model): the run stops.
+        busy: Whether the provider asks for fewer calls; it may be sent again later.
         retry_after_s: How long the provider asked to wait, if it did.
         tokens: What the provider billed all the same; None: it may have, and did not say.
         usd: The price of these tokens; None where it is unknown.
@@ -43,6 +44,7 @@ class LlmError(EvoError):
         *,
         transient: bool = False,
         fatal: bool = False,
+        busy: bool = False,
         retry_after_s: float | None = None,
         tokens: int | None = 0,
         usd: float | None = 0.0,
@@ -50,6 +52,7 @@ class LlmError(EvoError):
         super().__init__(message)
         self.transient = transient
         self.fatal = fatal
+        self.busy = busy
         self.retry_after_s = retry_after_s
         self.tokens = tokens
         self.usd = usd
@@ -59,6 +62,7 @@ class LlmError(EvoError):
             LlmError,
             transient=self.transient,
             fatal=self.fatal,
+            busy=self.busy,
             retry_after_s=self.retry_after_s,
             tokens=self.tokens,
             usd=self.usd,

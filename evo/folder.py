@@ -17,11 +17,15 @@ from typing import Any
 
 from evo.config import parse
 from evo.errors import ConfigError, EvoError
+from evo.model import digest
+from evo.remote import WRITERS, Place, download, find_run, is_uri, writers_of
 from evo.schema import SCHEMA_VERSION, TABLES
 from evo.settings import RunSettings
 
 HOLD_S = 10.0
 """How long to wait for a killed predecessor to let go of the folder."""
+WORKING = Path("runs")
+"""Where a run is written whose storage is an object store; its copy there follows."""
 _RECORDED = ("prompt-archipelago", "ray", "litellm", "xllamacpp", "numpy", "pyarrow", "deap")
 
 
@@ -44,6 +48,8 @@ class RunFolder:
         stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
         slug = re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")[:40] or "run"
         root = Path(settings.storage)
+        if is_uri(settings.storage):
+            _, root = Place(settings.storage), WORKING
         try:
             path = _fresh(root, f"{stamp}-{slug}")
             for table in TABLES:
@@ -66,11 +72,13 @@ class RunFolder:
     def open(cls, path: Path | str) -> RunFolder:
         """Return an existing run's folder, or that of the latest run in a storage folder.
 
+        Of a URI it is the user's cache, brought up to date: to be read, and not to go on with.
+
         Raises:
             ConfigError: There is none; the latest run near it is named.
             EvoError: This version cannot read it.
         """
-        folder = Path(path)
+        folder = _read_copy(find_run(str(path))) if is_uri(path) else Path(path)
         found = [folder] if (folder / "run.json").is_file() else _runs(folder)
         if not found:
             near = _runs(folder.parent)
@@ -81,6 +89,20 @@ class RunFolder:
         opened = cls(found[-1])
         _ = opened.manifest  # of another version's tables the readers would say that they are damaged
         return opened
+
+    @classmethod
+    def to_write(cls, path: Path | str) -> RunFolder:
+        """Return a run's folder to go on with: one at a URI is fetched, unless it was written here.
+
+        Raises as `open`, and EvoError when the run has gone on elsewhere since it was written here.
+        """
+        return cls.open(_fetched(find_run(str(path))) if is_uri(path) else path)
+
+    @property
+    def copy(self) -> Place | None:
+        """Where the run's copy in an object store is, if its storage is one."""
+        storage = self.settings.storage
+        return Place(storage).within(self.path.name) if is_uri(storage) else None
 
     @property
     def manifest(self) -> dict[str, Any]:
@@ -110,8 +132,11 @@ class RunFolder:
         return _read_json(path) if path.exists() else None
 
     def hold(self) -> Hold:
-        """Take the folder for writing. Raises EvoError when another process has it."""
-        return Hold(self.path / "lock")
+        """Take the folder for writing. Raises EvoError when another process has it, or it cannot be written."""
+        try:
+            return Hold(self.path / "lock")
+        except OSError as error:
+            raise EvoError(f"{self.path} cannot be written: {error}; mend that, or copy the run elsewhere") from error
 
 
 class Hold:
@@ -136,6 +161,29 @@ class Hold:
     def release(self) -> None:
         """Let go."""
         self._file.close()
+
+
+def _read_copy(place: Place) -> Path:
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "prompt-archipelago" / "runs"
+    folder = home / digest(place.uri)[:12] / place.name
+    download(place, folder)
+    return folder
+
+
+def _fetched(place: Place) -> Path:
+    folder = WORKING / place.name
+    if (folder / "run.json").exists():
+        manifest = place.manifest()
+        if manifest is not None and manifest.writer not in writers_of(folder):
+            raise EvoError(f"{place.uri} has gone on elsewhere since {folder} was written; move that folder away")
+        return folder
+    draft = WORKING / f".{place.name}.tmp"  # whole, or not there
+    manifest = download(place, draft)
+    (draft / WRITERS).write_text(json.dumps([manifest.writer]), encoding="utf-8")
+    fetched = RunFolder(draft)
+    fetched.change(fetched.settings.model_copy(update={"storage": place.parent.uri}))  # by the name it has from here
+    os.replace(draft, folder)
+    return folder
 
 
 def _runs(storage: Path) -> list[Path]:

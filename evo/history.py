@@ -13,9 +13,11 @@ from evo.model import MIGRATION, Individual, Prompt
 from evo.replay import Found, Seen, found_in, gather, individual_of, parents_in, texts_in, texts_of
 from evo.schema import TABLES
 
-ASKED, TOLD = "asked", "told"
+ASKED, TOLD, MET = "asked", "told", "met"
 Past = tuple[str, int, Individual | Found | None]
-"""``asked``, a step's number, None; or ``told``, its number, and the individual as it was born, or evidence found."""
+"""``asked``, a step's number, None; or ``told``, its number, and the individual as it was born, or evidence found.
+
+In lockstep also ``met``, how many births had been told when migrants had come, None."""
 _COLUMNS: dict[str, list[str]] = {
     "events": ["island", "kind", "individual"],
     "individuals": TABLES["individuals"].names,
@@ -38,7 +40,7 @@ def histories_of(folder: Path, islands: Collection[int]) -> Iterator[tuple[int, 
     for pieces in read_together(folder, _COLUMNS):
         events = pieces["events"]
         kind = events["kind"].cast(pa.string())
-        step = pc.or_(pc.equal(kind, ASKED), pc.equal(kind, TOLD))
+        step = pc.is_in(kind, pa.array([ASKED, TOLD, MET]))
         steps = events.filter(pc.and_(pc.is_in(events["island"], wanted), step)).to_pylist()
         told = _told(pieces, [row["individual"] for row in steps if row["kind"] == TOLD], foreign)
         for row in steps:

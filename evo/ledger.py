@@ -5,50 +5,19 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from evo.budget import Account, Usage
 from evo.cache import HELD_S, AnswerCache
-from evo.errors import BudgetExhausted, ConfigError, Interrupted, LlmError
+from evo.errors import BudgetExhausted, ConfigError, LlmError
+from evo.flights import SCORING, Flight, Tally, interrupted, lost_with_its_worker, most_of
 from evo.journal import Journal
 from evo.model import Completion
-from evo.receipts import Admission, Receipt
+from evo.paced_queues import PacedQueues
+from evo.pacing import Pacing
+from evo.receipts import CANCELLED, NO_SETBACK, Admission, Receipt, Setback
 from evo.schema import call_row
 from evo.trial import Trial
-
-SCORING = ("task", "judge")
-"""Purposes of the calls that scoring a row takes: see `evo.ports.Task.calls`."""
-LOST = "lost with its worker"
-"""Error of a call whose worker is gone: whether it was sent and billed is not known, so it counts as sent."""
-
-
-@dataclass(slots=True)
-class Tally:
-    """Counts for the display."""
-
-    sent: int = 0
-    recalled: int = 0
-    shared: int = 0
-    failed: int = 0
-    task_tokens: int = 0
-    task_usd: float = 0.0
-    task_calls: int = 0
-    task_attempts: int = 0
-    task_recalled: int = 0
-    """Of the task calls, those that took no time: another run had the answer."""
-
-
-@dataclass(slots=True)
-class _Flight:
-    """A call under way: what is reserved for its present attempt, and how many attempts failed before."""
-
-    admission: Admission
-    wanted: Usage
-    landed: asyncio.Future[None]
-    began_at: float = field(default_factory=time.time)
-    failed: int = 0
-    lost: Usage = field(default_factory=Usage)
-    """What failed attempts took, settled already."""
 
 
 class CallLedger:
@@ -59,10 +28,12 @@ class CallLedger:
         self.tally = Tally()
         self._cache = cache
         self._journal = journal
-        self._flying: dict[str, _Flight] = {}
+        self._flying: dict[str, Flight] = {}
         self._settled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._stopped: Exception | None = None
         self._trial = Trial()
+        self.pacing = Pacing()
+        self._queues = PacedQueues(self.pacing, lambda: self.stopped or (account.left_s or 1.0) <= 0)
         self._writing = False
         self.given_up: LlmError | None = None
         """Why a model is given up, when one is; whoever owns the ledger ends the run with it."""
@@ -81,6 +52,7 @@ class CallLedger:
         """Refuse every further call with this error; None: admit again."""
         self._stopped = reason
         self._wake()
+        self._queues.wake_all()
 
     def try_admit(self, admission: Admission) -> Completion | asyncio.Future[None] | None:
         """Return the known answer; None: reserved, send it; or a future: try again when it is done."""
@@ -91,11 +63,17 @@ class CallLedger:
         flight = self._flying.get(admission.key)
         if flight is not None:
             return flight.landed
-        wanted = _most(admission)
-        if not self._trial.admits(admission.model) or not self._reserve(wanted, admission.model):
+        wanted = most_of(admission)
+        if not self._trial.admits(admission.model):
             return self._settled
+        if not self.pacing.room(admission.model, admission.limits):
+            self._refuse_hopeless(wanted)
+            return self._queues.turn(admission.model)
+        if not self._reserve(wanted, admission.model):
+            return self._settled
+        self.pacing.take(admission.model, admission.key, admission.tokens)
         self._trial.begin(admission.model, admission.key)
-        self._flying[admission.key] = _Flight(admission, wanted, asyncio.get_running_loop().create_future())
+        self._flying[admission.key] = Flight(admission, wanted, asyncio.get_running_loop().create_future())
         return None
 
     async def admit(self, admission: Admission) -> Completion | None:
@@ -104,22 +82,59 @@ class CallLedger:
             await asyncio.shield(answer)
         return answer
 
-    async def again(self, admission: Admission, billed: Usage | None) -> None:
+    async def again(self, admission: Admission, billed: Usage | None, setback: Setback = NO_SETBACK) -> bool:
         """See `evo.receipts.Ledger.again`."""
+        self.fail(admission, billed, setback)
+        return await self.retry(admission, setback.wait_s)
+
+    def fail(self, admission: Admission, billed: Usage | None, setback: Setback) -> None:
+        """Book an attempt that failed; its model may be `given_up` by it."""
         flight = self._flying[admission.key]
         # The failed attempt is spent and holds nothing any more: else such calls could wait for one another.
-        lost = self._charged(billed, flight.wanted)
-        self.account.settle(flight.wanted, lost)
-        flight.wanted, flight.failed, flight.lost = Usage(), flight.failed + 1, flight.lost + lost
+        self._lose(flight, self._charged(billed, flight.wanted))
+        self.given_up = self.pacing.failed(admission.model, admission.key, setback) or self.given_up
         self._wake()
+        self._queues.wake(admission.model)
         self._refuse_if_stopped()
-        wanted = _most(admission)
-        while not self._reserve(wanted, admission.model):
-            await asyncio.shield(self._settled)
+
+    async def retry(self, admission: Admission, wait_s: float) -> bool:
+        """Reserve one more attempt after a time, at its model's pace; see `evo.receipts.Ledger.again`."""
+        flight, wanted = self._flying[admission.key], most_of(admission)
+        if wait_s:
+            await asyncio.sleep(wait_s)
+        while True:
             self._refuse_if_stopped()
             if self._flying.get(admission.key) is not flight:  # its worker was lost: a reservation would hold for ever
                 raise interrupted()
+            if not self.pacing.room(admission.model, admission.limits):
+                self._refuse_hopeless(wanted)
+                await asyncio.shield(self._queues.turn(admission.model))
+            elif self._reserve(wanted, admission.model):
+                break
+            else:
+                await asyncio.shield(self._settled)
         flight.wanted = wanted
+        self.pacing.take(admission.model, admission.key, admission.tokens)
+        return self.pacing.tries(admission.model, admission.key)
+
+    async def hedge(self, admission: Admission) -> bool:
+        """See `evo.receipts.Ledger.hedge`."""
+        flight, most = self._flying.get(admission.key), most_of(admission)
+        if flight is None or self.stopped or self.account.refusal(most) or not self.pacing.room(admission.model):
+            return False
+        self._lose(flight, self._charged(None, most))
+        if not self._reserve(most, admission.model):
+            raise AssertionError("what fits is not refused")
+        flight.wanted = most
+        return True
+
+    def _lose(self, flight: Flight, lost: Usage) -> None:
+        self.account.settle(flight.wanted, lost)
+        flight.wanted, flight.failed, flight.lost = Usage(), flight.failed + 1, flight.lost + lost
+
+    def _refuse_hopeless(self, wanted: Usage) -> None:
+        if hopeless := self.account.refusal(wanted, waiting=True):
+            raise BudgetExhausted(hopeless)
 
     async def settle(self, receipt: Receipt) -> None:
         """See `evo.receipts.Ledger.settle`."""
@@ -135,20 +150,33 @@ class CallLedger:
         self._remember(answers)
         for receipt in receipts:
             self._count(receipt)
-            self.given_up = self._trial.settle(receipt) or self.given_up
+            self.given_up = self._trial.settle(receipt) or self._pace(receipt) or self.given_up
             self._land(receipt.key, self._unsettled(receipt))
         self._wake()
 
     def abandon(self, keys: Sequence[str]) -> None:
         """Record calls whose worker was lost: they may have been paid, and what an attempt took nobody knows."""
-        lost = [_lost_with_its_worker(self._flying[key]) for key in keys if key in self._flying]
+        lost = [lost_with_its_worker(self._flying[key]) for key in keys if key in self._flying]
         if lost:
             self._journal.append({"calls": [call_row(receipt, self._lost(receipt)) for receipt in lost]})
         for receipt in lost:
             self._count(receipt)
             self._trial.end(receipt.model, receipt.key)
+            self.pacing.release(receipt.model, receipt.key)
             self._land(receipt.key, self._unsettled(receipt))
         self._wake()
+
+    def _pace(self, receipt: Receipt) -> LlmError | None:
+        """End a call's lease; return why its model is given up, if it is."""
+        model, key, over = receipt.model, receipt.key, None
+        if receipt.completion is not None:
+            self.pacing.answered(model, key, receipt.completion.tokens)
+        elif receipt.attempts and receipt.transient and receipt.error != CANCELLED:
+            over = self.pacing.failed(model, key, Setback(error=receipt.error, busy=receipt.busy))
+        else:
+            self.pacing.release(model, key)
+        self._queues.wake(model)
+        return over
 
     def _land(self, key: str, used: Usage) -> None:
         flight = self._flying.pop(key, None)
@@ -264,19 +292,3 @@ class CallLedger:
             self.tally.task_calls += 1
             self.tally.task_tokens += receipt.completion.tokens
             self.tally.task_usd += receipt.completion.cost_usd or 0.0
-
-
-def interrupted() -> Interrupted:
-    """Return the error that ends a run on request."""
-    return Interrupted("the run was asked to stop; resume it to go on")
-
-
-def _lost_with_its_worker(flight: _Flight) -> Receipt:
-    asked, attempts = flight.admission, flight.failed + flight.wanted.calls
-    return Receipt(
-        asked.key, asked.model, asked.purpose, asked.individual, flight.began_at, None, LOST, attempts, transient=True
-    )
-
-
-def _most(admission: Admission) -> Usage:
-    return Usage(1, admission.tokens, admission.usd)

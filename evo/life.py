@@ -7,12 +7,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Generic, Protocol, TypeVar
 
 from evo.errors import EvoError
-from evo.history import ASKED, Past
+from evo.history import ASKED, MET, Past
 from evo.model import FAILED, MIGRATION, Brief, Evaluation, Individual, Prompt, island_of, sequence_of
 from evo.ports import Evidence, Llm, Method, Proposal, Racing, Task
 from evo.randomness import child_rng
 from evo.replay import Found
-from evo.rivals import Tally, untried, with_raced
+from evo.rivals import Rivals, Tally, untried, with_raced
 from evo.status import IslandStatus
 from evo.verdict import ENOUGH, sure_fitness
 
@@ -54,6 +54,8 @@ class Ground(Generic[S]):
     births: int | None = None
     can_embed: bool = False
     """Whether the island has an embedding model."""
+    meets: int | None = None
+    """In lockstep, after how many births each time islands wait for one another; None: they do not."""
 
     @property
     def brief(self) -> Brief:
@@ -83,6 +85,10 @@ class Life(Generic[S]):
     """Steps under way that racing has asked for."""
     grown: dict[int, Individual] = field(default_factory=dict)
     """What is known of those on whom racing has gathered evidence, while they live or take part in a step under way."""
+    rivals: dict[int, Rivals] = field(default_factory=dict)
+    """In lockstep, whom a birth under way is compared with: those of the moment it was asked for."""
+    met: int = 0
+    """In lockstep, after how many births migrants came last."""
     best: Individual | None = None
     most: int = 0
     """Most dev examples any individual was scored on."""
@@ -112,6 +118,9 @@ def repeat(ground: Ground[S], life: Life[S], past: Past) -> None:
     if kind == ASKED:
         if not ask(ground, life, number):
             raise _changed(number, "the method asks for nothing")
+        return
+    if kind == MET:
+        life.met = number
         return
     step = life.pending.get(number)
     if isinstance(led_to, Found):
@@ -163,10 +172,18 @@ def ask(ground: Ground[S], life: Life[S], number: int, *, births: bool = True) -
         life.state = state
     life.pending[number] = step
     if isinstance(step, Proposal):
+        if ground.meets is not None:
+            life.rivals[number] = rivals_now(ground, life, step.parents)
         life.asked += 1
         life.generation = max(life.generation, step.generation)
     life.sequence = max(life.sequence, sequence_of(number) + 1)
     return True
+
+
+def rivals_now(ground: Ground[S], life: Life[S], parents: Sequence[Individual]) -> Rivals:
+    """Return whom a newborn is compared with now."""
+    known = tuple(life.grown.get(parent.number, parent) for parent in parents)
+    return Rivals(tuple(ground.method.living(life.state)), known, life.raced)
 
 
 def _more(ground: Ground[S], life: Life[S], number: int) -> Evidence | None:
@@ -204,6 +221,7 @@ def tell(ground: Ground[S], life: Life[S], number: int, individual: Individual) 
     life.state = ground.method.tell(life.state, individual)
     life.sequence = max(life.sequence, sequence_of(number) + 1)
     step = life.pending.pop(number, None)
+    life.rivals.pop(number, None)
     if isinstance(step, Proposal):
         life.told += 1
         life.failed += individual.status == FAILED

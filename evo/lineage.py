@@ -159,6 +159,12 @@ class Lineage:
         """Return `Pedigree.to_mermaid` of the individual and its ancestors."""
         return self.pedigree().to_mermaid()
 
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
+        """Return what a notebook shows (`evo.view.notebook`)."""
+        from evo.view.notebook import lineage_bundle
+
+        return lineage_bundle(self._folder, self._ancestry, self.number)
+
     def _found(self, number: int) -> Places:
         place = self._ancestry.known([number] if 0 <= number < 2**63 else [])
         if not place.size:

@@ -3,7 +3,7 @@
 A method proposes births, an operator writes a prompt, racing decides how much evidence it deserves, the evaluator
 scores it, the method is told, and the log remembers everything. One island at a time; nothing here knows Ray.
 Randomness hangs on (seed, kind, island, number) alone, never on timing: a generational method walks the same path with
-1 slot or 64.
+1 slot or 64. In lockstep every method does: steps are told in the order they were asked for, whichever ends first.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from evo.errors import BudgetExhausted, Interrupted
+from evo.history import MET
 from evo.life import Ground, Life, S, World, ask, status_of, tell
 from evo.model import MIGRATION, Evaluation, Individual, individual_number
 from evo.ports import Evidence, Proposal
@@ -32,6 +33,8 @@ from evo.step import part_of, take, welcome
 
 async def live(ground: Ground[S], life: Life[S], world: World) -> Life[S]:
     """Run until the method has finished, the births are used up, or the budget is; return the life so far."""
+    if not await _meet(ground, life, world):  # where it was interrupted between a birth and its migrants
+        return life
     running = {_start(ground, life, world, number) for number in life.pending}
     try:
         while True:
@@ -40,7 +43,7 @@ async def live(ground: Ground[S], life: Life[S], world: World) -> Life[S]:
             goes_on = await _flush(ground, life, world)
             if not running:
                 return life
-            done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+            done, running = await _next(running, in_order=ground.meets is not None)
             ended = dict(_ended(done))
             if len(ended) < len(done) or not goes_on:
                 await _wind_down(ground, life, running, ended)
@@ -49,11 +52,26 @@ async def live(ground: Ground[S], life: Life[S], world: World) -> Life[S]:
             for number, individual in sorted(ended.items()):
                 is_birth = isinstance(life.pending[number], Proposal)
                 _close(ground, life, number, individual)
-                if is_birth:  # migration goes by births: evidence told between two must not repeat it
+                if is_birth and ground.meets is None:  # migration goes by births, not by evidence told between two
                     await _migrate(ground, life, world)
+            if not await _meet(ground, life, world):
+                await _wind_down(ground, life, running, {})
+                await _flush(ground, life, world)
+                return life
     finally:
         for task in running:
             task.cancel()
+
+
+async def _next(
+    running: set[asyncio.Task[Individual]], *, in_order: bool
+) -> tuple[set[asyncio.Task[Individual]], set[asyncio.Task[Individual]]]:
+    """Wait for a step to end, in lockstep for the one that was asked for first; return what ended, and the rest."""
+    if not in_order:
+        return await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+    first = min(running, key=lambda task: int(task.get_name()))
+    await asyncio.wait({first})
+    return {first}, running - {first}
 
 
 def _fill(ground: Ground[S], life: Life[S], running: int) -> list[int]:
@@ -94,13 +112,18 @@ def _ended(tasks: Iterable[asyncio.Task[Individual]]) -> Iterable[tuple[int, Ind
 async def _wind_down(
     ground: Ground[S], life: Life[S], running: set[asyncio.Task[Individual]], ended: dict[int, Individual]
 ) -> None:
-    """Let steps under way end by themselves: what is already paid for is kept."""
+    """Let steps under way end by themselves: what is already paid for is kept.
+
+    In lockstep they are not told, as some may lack an end, and what would have been asked between them; a resumed run
+    takes them up again, and finds its answers in the log.
+    """
     if running:
         done, _ = await asyncio.wait(running)
         ended.update(_ended(done))
         running.clear()
-    for number, individual in sorted(ended.items()):
-        _close(ground, life, number, individual)
+    if ground.meets is None:
+        for number, individual in sorted(ended.items()):
+            _close(ground, life, number, individual)
 
 
 def _close(ground: Ground[S], life: Life[S], number: int, individual: Individual) -> None:
@@ -158,6 +181,19 @@ async def _migrate(ground: Ground[S], life: Life[S], world: World) -> None:
         if copy is not None:
             tell(ground, life, copy.number, copy)
             _note_birth(ground, life, copy)
+
+
+async def _meet(ground: Ground[S], life: Life[S], world: World) -> bool:
+    """Migrate in lockstep, once after each number of births that is for it, and log it; return whether to go on."""
+    if ground.meets is None or life.told == life.met or life.told % ground.meets:
+        return True
+    try:
+        await _migrate(ground, life, world)
+    except Interrupted:
+        return False
+    life.met = life.told
+    life.note("events", event_row(ground.island, MET, life.met))
+    return True
 
 
 async def _arrival(

@@ -90,6 +90,8 @@ class Outcome:
     """Key of the request whose reply was scored."""
     reply: str = ""
     """What the model wrote, all stages, shortened in the middle; empty where it is no more than the answer."""
+    spread: float | None = None
+    """Standard deviation of the score from one repeat to the next; None where the row was asked once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +210,12 @@ class Individual:
     def with_evidence_of(self, other: Individual) -> Individual:
         """Return this individual with the evidence of both; where they share an example, ``other`` counts."""
         return self.with_evidence(other.evaluation, other.practice)
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
+        """Return what a notebook shows (`evo.view.notebook`)."""
+        from evo.view.notebook import individual_bundle
+
+        return individual_bundle(self)
 
 
 def by_fitness(individual: Individual) -> tuple[float, int, int]:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,7 +69,7 @@ def read_part(part: Part, schema: pa.Schema, only: Only | None = None) -> pa.Tab
     """Return a part's rows, in their order. Raises EvoError when it is damaged, FileNotFoundError when it is gone."""
     try:
         # Not `pq.read_table`: looking for data sets doubles the cost of a small file, and a run has hundreds.
-        with pq.ParquetFile(part.path) as file:
+        with _opened(part.path) as file:
             if only is None:
                 return file.read(schema.names).select(schema.names).cast(schema)
             return _chosen(file, schema, only)
@@ -76,6 +77,13 @@ def read_part(part: Part, schema: pa.Schema, only: Only | None = None) -> pa.Tab
         raise
     except (pa.ArrowException, KeyError, OSError) as error:
         raise EvoError(f"{part.path} is damaged: {error}; put back the file the run wrote") from error
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[pq.ParquetFile]:
+    """Yield a file of rows; not by its name, as a name need not be text and pyarrow's reader would have it so."""
+    with pa.OSFile(os.fsencode(path)) as raw, pq.ParquetFile(raw) as file:
+        yield file
 
 
 def _chosen(file: pq.ParquetFile, schema: pa.Schema, only: Only) -> pa.Table:
@@ -102,7 +110,7 @@ def read_span(part: Part, first: int, last: int, schema: pa.Schema, only: Only |
 
 def rows_by_number(part: Part) -> dict[int, int]:
     """Return how many of a part's rows are from which journal, in order."""
-    with pq.ParquetFile(part.path) as file:
+    with _opened(part.path) as file:
         told = (file.schema_arrow.metadata or {}).get(_ROWS)
         return (
             {int(number): rows for number, rows in json.loads(told)} if told else {part.first: file.metadata.num_rows}
@@ -111,7 +119,7 @@ def rows_by_number(part: Part) -> dict[int, int]:
 
 def size_of(part: Part) -> int:
     """Return the bytes of a part's rows before compression."""
-    with pq.ParquetFile(part.path) as file:
+    with _opened(part.path) as file:
         return sum(file.metadata.row_group(group).total_byte_size for group in range(file.num_row_groups))
 
 
@@ -119,7 +127,8 @@ def write_part(path: Path, table: pa.Table) -> None:
     """Write a part whole or not at all; it is on disk when this returns."""
     path.parent.mkdir(exist_ok=True)
     draft = path.with_name(f".{path.name}.tmp")
-    pq.write_table(table, draft, compression="zstd", row_group_size=_GROUP)
+    with pa.OSFile(os.fsencode(draft), "wb") as raw:
+        pq.write_table(table, raw, compression="zstd", row_group_size=_GROUP)
     with open(draft, "rb") as file:
         os.fsync(file.fileno())
     os.replace(draft, path)

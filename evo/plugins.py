@@ -56,11 +56,16 @@ def build(group: str, settings: NamedSettings) -> Any:
 
 
 def build_model(settings: ModelSettings) -> Any:
-    """Return the bare model a name stands for: ``local/...``, ``fake/...``, or anything LiteLLM knows."""
+    """Return the bare model a name stands for: ``local/...``, ``fake/...``, or anything LiteLLM knows.
+
+    Raises ConfigError when it cannot be made.
+    """
+    if settings.is_direct:
+        return resolve("evo.models", "direct")(settings)
     prefix = settings.name.partition("/")[0]
     if ":" in prefix:
         return resolve("evo.models", settings.name)(settings)
-    kind = prefix if prefix in names("evo.models") and prefix != "litellm" else "litellm"
+    kind = prefix if prefix in names("evo.models").keys() - {"litellm", "direct"} else "litellm"
     return resolve("evo.models", kind)(settings)
 
 

@@ -22,7 +22,7 @@ from evo.commission import FinalCalls, Models
 from evo.errors import BudgetExhausted
 from evo.life import Ground, begin
 from evo.loop import live
-from evo.model import Budget, Completion, Evaluation, Individual, Outcome, Prompt, Request
+from evo.model import STAGES, Budget, Completion, Evaluation, Individual, Outcome, Prompt, Request
 from evo.plugins import build_model
 from evo.ports import Llm, Price
 from evo.randomness import child_rng
@@ -174,7 +174,8 @@ class Rehearsal:
         rates = self.rates[self.models.task]
         sent, answered = rates.row_tokens(prompt)
         judged = len(new) * self.ground.task.judge_calls
-        paid = self.books.pay(calls - judged, len(new) * sent, len(new) * answered, rates.price, task=True)
+        shows = len(new) * self._repeats(prompt, new)
+        paid = self.books.pay(calls - judged, shows * sent, shows * answered, rates.price, task=True)
         if self.judge is not None:
             judge = self.judge
             paid += self.books.pay(judged, judged * judge.prompt, judged * judge.output, judge.price, task=True)
@@ -185,6 +186,12 @@ class Rehearsal:
             raise BudgetExhausted("the rehearsed budget is used")
         self._scored.add(individual)
         return _made_up(prompt, examples)
+
+    def _repeats(self, prompt: Prompt, rows: Sequence[int]) -> int:
+        """Return how often a row is asked: by the calls of a row that shares its prior with one before it."""
+        task = self.ground.task
+        stages = 1 + sum(name in STAGES for name, _ in prompt.shown)
+        return (task.calls(prompt, [*rows[:1], *rows[:1]])[-1] - task.judge_calls) // stages if rows else 1
 
     async def record(self, rows: Mapping[str, Sequence[Mapping[str, Any]]], status: IslandStatus) -> bool:
         """See `evo.life.World`."""

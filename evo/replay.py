@@ -108,6 +108,7 @@ def outcome_of(row: Mapping[str, Any]) -> Outcome:
         latency_s=row["latency_s"],
         call=row["call"],
         reply=row["reply"],
+        spread=row["spread"],
     )
 
 

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-from dataclasses import dataclass
+from collections.abc import Hashable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from evo.ancestry import Ancestry
+from evo.best import Best, Estimate, Gain
+from evo.betting import AnytimeDifference
 from evo.budget import Usage
 from evo.compaction import Compacted, compact
 from evo.errors import EvoError
 from evo.folder import RunFolder
+from evo.front import DEFAULT, front
 from evo.item_analysis import item_analysis
 from evo.journal import read_table, stamp
 from evo.lineage import Lineage, number_of
-from evo.model import Individual, Prompt
+from evo.model import Individual
 from evo.operator_ledger import operator_ledger
 from evo.replay import individuals_now, read_individuals
 from evo.schema import TABLES
@@ -27,56 +29,6 @@ from evo.store import elapsed_of, spent_of
 from evo.texts import Texts
 from evo.verdict import ranking
 from evo.words import PartDiff, diff
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """A mean score with its 95 % interval over ``n`` rows."""
-
-    mean: float
-    low: float
-    high: float
-    n: int
-
-
-@dataclass(frozen=True, slots=True)
-class Gain:
-    """Paired difference to the best seed prompt on the test rows, with its 95 % interval."""
-
-    mean: float
-    low: float
-    high: float
-    n: int
-    p_value: float
-    confidence: float
-    significant: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Best:
-    """The best individual. ``dev`` chose it and is therefore optimistic; ``test`` and ``gain`` are honest.
-
-    They are None until the run has ended, or where there are no test rows.
-    """
-
-    individual: Individual
-    test: Estimate | None = None
-    gain: Gain | None = None
-
-    @property
-    def prompt(self) -> Prompt:
-        """Its prompt."""
-        return self.individual.prompt
-
-    @property
-    def number(self) -> int:
-        """Its number."""
-        return self.individual.number
-
-    @property
-    def dev(self) -> float:
-        """Mean score on the dev rows it was scored on."""
-        return self.individual.fitness
 
 
 class Run:
@@ -123,8 +75,8 @@ class Run:
         if result is None:
             return Best(self.top(1)[0])
         winner = self.individual(result["winner"]["individual"])
-        test, gain = result["winner"]["test"], result["gain"]
-        return Best(winner, test and Estimate(**test), gain and Gain(**gain))
+        test, gain, anytime = result["winner"]["test"], result["gain"], result.get("anytime")
+        return Best(winner, test and Estimate(**test), gain and Gain(**gain), anytime and AnytimeDifference(**anytime))
 
     def top(self, k: int) -> list[Individual]:
         """Return the best individuals by dev fitness, one for each text. Raises EvoError when there is none."""
@@ -210,6 +162,16 @@ class Run:
         """
         return item_analysis(self.path)
 
+    def front(self, objectives: Sequence[str] = DEFAULT) -> pa.Table:
+        """Return the prompts that no other beats in all objectives at once, the best by dev score first.
+
+        Objectives: quality, tokens (of the prompt, about), cost and latency (means over its dev rows). Only prompts
+        with at least half the most evidence take part, and quality is the lower end of the dev score's interval, as in
+        choosing the winner. The dev scores of all of them are optimistic: test the one you take. ``knee`` marks the one
+        beyond which a little of one objective costs much of another. Raises ConfigError for other objectives.
+        """
+        return front(self.path, objectives)
+
     def lineage(self, individual: Individual | Best | int | None = None) -> Lineage:
         """Return an individual's lineage as the log has it now; the winner's, or that of the best so far, by default.
 
@@ -262,6 +224,12 @@ class Run:
         if (result := self.result) is not None:
             return int(result["winner"]["individual"])
         return self.top(1)[0].number
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
+        """Return what a notebook shows (`evo.view.notebook`)."""
+        from evo.view.notebook import run_bundle
+
+        return run_bundle(self)
 
     def __repr__(self) -> str:
         try:

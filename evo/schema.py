@@ -18,7 +18,7 @@ from evo.model import INSTRUCTION, Evaluation, Individual, Outcome, Prompt, sequ
 from evo.ports import Evidence
 from evo.receipts import Receipt
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 
 _NOTHING = Usage()
 _WORD = pa.dictionary(pa.int32(), pa.string())
@@ -76,6 +76,7 @@ TABLES: dict[str, pa.Schema] = {
         ("latency_s", pa.float64()),
         ("call", pa.string()),
         ("reply", pa.large_string()),
+        ("spread", pa.float64()),
     ),
     "calls": _schema(
         ("key", pa.string()),
@@ -119,6 +120,10 @@ TABLES: dict[str, pa.Schema] = {
 
 EXTINCT = "extinct"
 """The event of an island that has nobody left to breed from; its detail says why."""
+CLOCK = "clock"
+"""The event whose detail says how many seconds an attempt at the run has taken so far."""
+LOST_WORKER, LOST_ISLAND = "worker_lost", "island_lost"
+"""Events of processes that were lost; another was started in their place."""
 ROOT_ISLAND = -1
 """The island of events that concern the whole run."""
 
@@ -202,6 +207,7 @@ def evaluation_rows(
             "latency_s": o.latency_s,
             "call": o.call,
             "reply": o.reply,
+            "spread": o.spread,
         }
         for o in outcomes
     ]

@@ -7,98 +7,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from evo.model import EXAMPLES, INSTRUCTION, Budget, Prompt
+from evo.model_settings import ModelSettings as ModelSettings
+from evo.model_settings import NamedSettings as NamedSettings
+from evo.model_settings import PriceSettings as PriceSettings
+from evo.model_settings import Settings as Settings
 from evo.prompt import PART, flaw_of
-from evo.secrets import secret_in, secret_in_url
-
-
-class Settings(BaseModel):
-    """Root of all settings: frozen, unknown keys refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=False, hide_input_in_errors=True)
-
-
-class NamedSettings(Settings):
-    """A plugin by name with its arguments: ``exact`` or ``{name: exact, ignore_case: false}``."""
-
-    model_config = ConfigDict(frozen=True, extra="allow")
-
-    name: str
-
-    @model_validator(mode="before")
-    @classmethod
-    def _from_name(cls, value: Any) -> Any:
-        return {"name": value} if isinstance(value, str) else value
-
-    @property
-    def arguments(self) -> dict[str, Any]:
-        """Everything but the name."""
-        return dict(self.model_extra or {})
-
-
-class PriceSettings(Settings):
-    """US dollars for a million tokens, as providers print them."""
-
-    prompt_usd_per_million: float = Field(ge=0)
-    output_usd_per_million: float = Field(ge=0)
-
-
-_KEY_PLACE = "put the key into an environment variable and name that: api_key_env: MY_KEY"
-
-
-class ModelSettings(Settings):
-    """A model: a name alone, or with its endpoint and options."""
-
-    name: str = Field(min_length=1)
-    api_base: str | None = None
-    api_key_env: str | None = None
-    """Name of the environment variable that holds the key; keys themselves are never written in a file."""
-    temperature: float = Field(default=0.0, ge=0, le=2)
-    max_tokens: int = Field(default=64, ge=1)
-    timeout_s: float = Field(default=60.0, gt=0)
-    attempts: int = Field(default=5, ge=1, le=20)
-    """How often one call is sent at most, when it fails for a passing reason."""
-    price: PriceSettings | None = None
-    options: Mapping[str, Any] = Field(default_factory=dict)
-    """Passed on to the provider, or to the in-process model."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _from_name(cls, value: Any) -> Any:
-        return {"name": value} if isinstance(value, str) else value
-
-    @field_validator("api_base")
-    @classmethod
-    def _no_secret_in_url(cls, value: str | None) -> str | None:
-        if found := secret_in_url(value or ""):
-            raise ValueError(f"expected a URL alone, got one with {found}; {_KEY_PLACE}")
-        return value
-
-    @field_validator("options")
-    @classmethod
-    def _no_secret_option(cls, value: Mapping[str, Any]) -> Mapping[str, Any]:
-        if found := secret_in(value):
-            raise ValueError(f"expected no secret, as options are recorded, got one in {found!r}; {_KEY_PLACE}")
-        return value
-
-    @field_validator("api_key_env")
-    @classmethod
-    def _is_a_name(cls, value: str | None) -> str | None:
-        if value is not None and not value.replace("_", "").isalnum():
-            raise ValueError("expected the NAME of an environment variable such as OPENAI_API_KEY, not a key")
-        return value
-
-    def placed(self, base: Path) -> ModelSettings:
-        """Return this model, a file of its own (``local/PATH.gguf``) named by its absolute path.
-
-        Other processes work in other folders, and a run may be resumed from anywhere.
-        """
-        kind, _, path = self.name.partition("/")
-        if kind != "local" or not path.endswith(".gguf") or path.startswith("hf:"):
-            return self
-        return self.model_copy(update={"name": f"local/{(base / Path(path).expanduser()).absolute()}"})
 
 
 class DataSettings(Settings):
@@ -127,6 +43,8 @@ class SplitSettings(Settings):
     train: float = Field(default=0.1, ge=0, lt=1)
     dev: float = Field(default=0.5, gt=0, le=1)
     test: float = Field(default=0.4, ge=0, lt=1)
+    folds: int | None = Field(default=None, ge=2, le=50)
+    """Instead of a test: its rows are dev rows too, and the final choice is cross-fitted (`evo.crossfit`)."""
 
     @model_validator(mode="after")
     def _sums_to_one(self) -> SplitSettings:
@@ -148,6 +66,8 @@ class TaskSettings(Settings):
     """Labels, or the column that holds a row's own; found in the targets when the scorer needs them."""
     scorer: NamedSettings = Field(default_factory=lambda: NamedSettings(name="choice"))
     description: str = ""
+    repeats: int = Field(default=1, ge=1, le=100)
+    """How often a row is asked where the model draws its words: the mean is its score. Likelihoods are asked once."""
     layout: str = "{prompt}\n\n{input}"
     """How prompt and input make one message. Unused where the prompt itself has placeholders."""
     split: SplitSettings = Field(default_factory=SplitSettings)
@@ -214,7 +134,10 @@ class RunSettings(Settings):
     """Fitness workers; one a core where left out."""
     executor: str = "ray"
     seed: int = Field(default=0, ge=0)
+    lockstep: bool = False
+    """Whether births are told in the order they were asked for, and islands wait for each other to migrate."""
     storage: str = "runs"
+    """A folder, or an object store's URI (`evo.remote`): the run is then written in ``runs/`` and copied there."""
     cache: bool = True
     """Whether answers of earlier runs in the same storage are used again."""
 
@@ -223,11 +146,6 @@ class RunSettings(Settings):
     def _islands_form(cls, value: Any) -> Any:
         if not isinstance(value, int | list | tuple):
             raise ValueError("expected a number of islands, or a list with a method or a model for each")
-        return value
-
-    @field_validator("islands")
-    @classmethod
-    def _some_islands(cls, value: int | tuple[IslandSettings, ...]) -> int | tuple[IslandSettings, ...]:
         if (value if isinstance(value, int) else len(value)) < 1:
             raise ValueError("expected at least one island")
         return value

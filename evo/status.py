@@ -37,3 +37,5 @@ class Snapshot:
     """Calls this run asked for again, or twice at once, and did not send again."""
     failed: int
     islands: tuple[IslandStatus, ...]
+    pauses: tuple[str, ...] = ()
+    """Models that are not called for the moment, in words."""

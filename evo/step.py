@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from evo.errors import EvoError, LlmError, OperatorError
-from evo.life import Ground, Life, S, World
+from evo.life import Ground, Life, S, World, rivals_now
 from evo.model import DROPPED, FAILED, INSTRUCTION, NO_PROMPT, Evaluation, Individual, Prompt, sequence_of
 from evo.ports import Evidence, Proposal
 from evo.randomness import child_rng
-from evo.rivals import Rivals
 
 TRIES = 3
 """How often an operator is asked for one child before the birth counts as failed."""
@@ -95,15 +94,11 @@ async def _race(
 ) -> Individual:
     rng = child_rng(ground.seed, "race", ground.island, sequence_of(newborn.number))
     order = ground.task.examples("dev")
-    while examples := ground.racing.next(newborn, _rivals(ground, life, parents), order, rng):
+    then = life.rivals.get(newborn.number)  # in lockstep: what others came to meanwhile must not matter
+    while examples := ground.racing.next(newborn, then or rivals_now(ground, life, parents), order, rng):
         newborn = await _gather(ground, world, newborn, examples)
     newborn = _judged(newborn)
     return newborn if examples is not None or not newborn.ok else replace(newborn, status=DROPPED)
-
-
-def _rivals(ground: Ground[S], life: Life[S], parents: Sequence[Individual]) -> Rivals:
-    known = tuple(life.grown.get(parent.number, parent) for parent in parents)
-    return Rivals(tuple(ground.method.living(life.state)), known, life.raced)
 
 
 async def _gather(ground: Ground[S], world: World, individual: Individual, examples: Sequence[int]) -> Individual:

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+import sqlite3
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import fields
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from evo.budget import Usage
 from evo.cache import AnswerCache
+from evo.errors import EvoError
 from evo.folder import RunFolder
 from evo.journal import Journal, read_pieces, read_table
+from evo.mirror import Mirror
 from evo.model import Completion
 from evo.replay import completion_of
+from evo.schema import CLOCK, ROOT_ISLAND
 
 _ANSWERS = ["key", *(field.name for field in fields(Completion))]
 _SPENT = ["prompt_tokens", "output_tokens", "cost_usd", "lost_tokens", "lost_usd", "attempts", "recalled"]
-US = 1_000_000
-"""Microseconds of a second: what the log's times count."""
 
 
 class RunStore:
@@ -30,6 +32,9 @@ class RunStore:
         folder = RunFolder.open(path)
         with ExitStack() as undo:
             undo.callback(folder.hold().release)
+            self.mirror = None if (copy := folder.copy) is None else Mirror(path, copy)
+            if self.mirror is not None:
+                undo.callback(self.mirror.close)
             self.elapsed_s, attempts = elapsed_of(path)
             self.journal = Journal(path, attempt=attempts)
             undo.callback(self.journal.close)
@@ -38,6 +43,8 @@ class RunStore:
             undo.callback(self.cache.close)
             self._take_in(path)
             self.spent = spent_of(path)
+            if self.mirror is not None:
+                self.mirror.start()
             self._held = undo.pop_all()
 
     def _take_in(self, path: Path) -> None:
@@ -58,6 +65,19 @@ class RunStore:
                 answered += batch.num_rows
         return answered
 
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Turn what a disk refuses meanwhile into an EvoError that ends the run with its mend.
+
+        Raises it at once when another process has taken the run's copy.
+        """
+        if self.mirror is not None and self.mirror.taken is not None:
+            raise self.mirror.taken
+        try:
+            yield
+        except (OSError, sqlite3.Error) as error:
+            raise EvoError(f"the run's log cannot be written: {error}; make room, then `evo resume` goes on") from error
+
     def close(self) -> None:
         """Seal the journal and let go of the folder, whatever goes wrong on the way. Raises OSError."""
         self._held.close()
@@ -77,16 +97,12 @@ def spent_of(path: Path) -> Usage:
 def elapsed_of(path: Path) -> tuple[float, int]:
     """Return the seconds earlier attempts at a run took, and how many there were.
 
-    An attempt that was killed left no last event; its last call says how long it went on at least.
+    A killed attempt counts up to the last time the log was told how long it has taken.
     """
-    events = read_table(path, "events", ["attempt", "at"])
-    if not events.num_rows:
-        return 0.0, 0
-    spans = events.group_by("attempt").aggregate([("at", "min"), ("at", "max")]).sort_by("at_min")
-    began, ended = (spans[name].cast(pa.int64()).to_numpy().copy() for name in ("at_min", "at_max"))
-    calls = read_table(path, "calls", ["started_at", "latency_s", "recalled"])
-    sent = calls["started_at"].cast(pa.int64()).to_numpy()
-    took_s = pc.if_else(calls["recalled"], 0.0, pc.fill_null(calls["latency_s"], 0.0)).to_numpy()
-    attempt = np.maximum(np.searchsorted(began, sent, side="right") - 1, 0)
-    np.maximum.at(ended, attempt, sent + (took_s * US).astype(np.int64))
-    return float((ended - began).sum() / US), spans.num_rows
+    ours = ("island", pa.array([ROOT_ISLAND], pa.int32()))
+    events = read_table(path, "events", ["island", "kind", "attempt", "detail"], only=ours)
+    clocks = events.filter(pc.equal(events["kind"].cast(pa.string()), CLOCK))
+    took: dict[int, float] = {}
+    for row in clocks.to_pylist():
+        took[row["attempt"]] = float(row["detail"])
+    return sum(took.values()), len(pc.unique(events["attempt"]))

@@ -1,7 +1,6 @@
-"""A model must answer once before its calls go out side by side, and may not fail without end.
+"""A model must answer once before its calls go out side by side.
 
-So a wrong address costs a handful of requests, not a budget, and an endpoint that goes down ends the run where it can
-be resumed instead of turning every row into a missing one.
+So a wrong address costs a handful of requests, not a budget. What becomes of one that stops answering: `evo.pacing`.
 """
 
 from __future__ import annotations
@@ -13,8 +12,6 @@ from evo.receipts import CANCELLED, Receipt
 
 FIRST_FAILURES = 2
 """Failed calls, each with all its attempts, after which a model that never answered is given up."""
-FAILURES_IN_A_ROW = 25
-"""Failed calls for passing reasons, none answered in between, after which a model that did answer is given up."""
 
 
 @dataclass(slots=True)
@@ -52,12 +49,12 @@ class Trial:
         record = self._records[receipt.model]
         if receipt.completion is not None:
             record.proven, record.failures = True, 0
-        elif receipt.error != CANCELLED and (receipt.transient or not record.proven):
+        elif receipt.error != CANCELLED:
             record.failures += receipt.attempts > 0
-        if record.failures < (FAILURES_IN_A_ROW if record.proven else FIRST_FAILURES):
+        if record.proven or record.failures < FIRST_FAILURES:
             return None
-        since = "in a row" if record.proven else "and none was answered"
         return LlmError(
-            f"{record.failures} calls to {receipt.model} failed {since}, the last with: {receipt.error.rstrip('.')}; "
-            "nothing was scored 0: see that the model is up and its address is right, then `evo resume` goes on"
+            f"{record.failures} calls to {receipt.model} failed and none was answered, the last with: "
+            f"{receipt.error.rstrip('.')}; nothing was scored 0: see that the model is up and its address is right, "
+            "then `evo resume` goes on"
         )

@@ -12,8 +12,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from evo.betting import anytime_difference
 from evo.budget import Usage
 from evo.errors import EvoError
+from evo.failures import failures_of
 from evo.journal import read_pieces, read_table
 from evo.model import Individual, island_of
 from evo.randomness import child_rng
@@ -109,6 +111,16 @@ def test_scores(folder: Path, number: int) -> Mapping[int, float]:
     return {row["example"]: row["score"] for row in rows if row["split"] == "test" and row["score"] is not None}
 
 
+def noise_of(folder: Path, number: int) -> float | None:
+    """Return the standard deviation of a row's score from one repeat to the next, over all rows of an individual.
+
+    None where no row was asked twice.
+    """
+    mine = ("individual", pa.array([number], pa.int64()))
+    spreads = read_table(folder, "evaluations", ["individual", "spread"], only=mine)["spread"].drop_null().to_numpy()
+    return float(np.sqrt(np.mean(spreads**2))) if len(spreads) else None
+
+
 def looks_at_test(earlier: Mapping[str, Any] | None, chosen: Finalists) -> int:
     """Return how often the test rows have been looked at, this time among them: once for each pair of finalists.
 
@@ -132,34 +144,58 @@ def verdict(
     seed: int,
     looks: int = 1,
     copied: Mapping[str, Sequence[int]] | None = None,
+    crossed: Mapping[int, float] | None = None,
 ) -> dict[str, Any]:
     """Return the result as plain data: what ``result.json`` holds and the command line prints.
 
     ``test`` and ``gain`` are None where there are no test rows. ``gain`` is the paired difference of the winner to
-    the best seed prompt on the test rows both have a score for; None too where no seed was scored. ``optimism`` is by
-    how much the winner's dev score exceeds its test score. ``copied`` are rows, by split, that the winner quotes.
+    the best seed prompt on the test rows both have a score for; None too where no seed was scored. ``anytime`` is the
+    same for a test that may have been looked at before and goes on: a resume that tests more rows, or other finalists.
+    ``noise`` is how much a row's score varies between repeats, as a standard deviation; None where rows are asked once.
+    ``optimism`` is by how much the winner's dev score exceeds its test score. ``crossed`` is the mean of such scores as
+    `evo.crossfit` finds, with its gain over the best seed prompt on the same rows; None where that was not asked for.
+    ``failures`` is what `evo.failures` counts. ``copied`` are rows, by split, that the winner quotes.
     """
     test = test_scores(folder, chosen.winner.number)
     base = test if len(chosen.distinct) == 1 else test_scores(folder, chosen.baseline.number)
     rng = child_rng(seed, "verdict")
     comparable = chosen.baseline.operator == SEED and set(test) & set(base)
     gain = paired_difference(test, base, rng) if comparable else None
+    anytime = anytime_difference(test, base, claim=looks) if comparable else None
     return {
         "status": status,
         "winner": _finalist(chosen.winner, test),
         "baseline": _finalist(chosen.baseline, base),
         "gain": None if gain is None else {**asdict(gain), "significant": gain.significant},
+        "anytime": None if anytime is None else asdict(anytime),
         "spent": asdict(spent),
         "elapsed_s": elapsed_s,
         "looks": looks,
+        "noise": noise_of(folder, chosen.winner.number),
+        "failures": failures_of(folder),
         "optimism": chosen.winner.fitness - sum(test.values()) / len(test) if test else None,
+        "crossed": None if crossed is None else _crossed(chosen, crossed, rng),
         "copied": {split: list(rows) for split, rows in (copied or {}).items()},
     }
 
 
+def _crossed(chosen: Finalists, crossed: Mapping[int, float], rng: np.random.Generator) -> dict[str, Any]:
+    seed = chosen.baseline.evaluation.scores
+    comparable = chosen.baseline.operator == SEED and set(crossed) & set(seed)
+    gain = paired_difference(crossed, seed, rng) if comparable else None
+    return {
+        **_estimate(list(crossed.values())),
+        "gain": None if gain is None else {**asdict(gain), "significant": gain.significant},
+    }
+
+
+def _estimate(scores: Sequence[float]) -> dict[str, Any]:
+    interval = mean_interval(scores)
+    mean = sum(scores) / len(scores) if scores else None
+    return {"mean": mean, "low": interval.low, "high": interval.high, "n": len(scores)}
+
+
 def _finalist(individual: Individual, test: Mapping[int, float]) -> dict[str, Any]:
-    scores = list(test.values())
-    interval = mean_interval(scores) if scores else None
     return {
         "individual": individual.number,
         "text": individual.prompt.text,
@@ -168,6 +204,5 @@ def _finalist(individual: Individual, test: Mapping[int, float]) -> dict[str, An
         "island": individual.island,
         "generation": individual.generation,
         "dev": {"mean": individual.fitness, "n": individual.evaluation.count},
-        "test": interval
-        and {"mean": sum(scores) / len(scores), "low": interval.low, "high": interval.high, "n": len(scores)},
+        "test": _estimate(list(test.values())) if test else None,
     }

@@ -21,6 +21,9 @@ NEAR = 2
 """Most words between a single word and a run it is taken to belong to."""
 LONG = 1_000
 """From so many words on, those that are frequent no longer begin a match: time would grow with the square."""
+MOST_PAIRS = 40_000_000
+"""Product of two lengths beyond which only what two texts begin and end with alike is aligned, and what is between them
+if that is short enough: time would grow with the cube for texts that are made to take it."""
 
 _WORD = r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]|[^\W\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]+|[^\w\s]"
 _PIECES = re.compile(rf"\s+|{_WORD}")
@@ -57,7 +60,7 @@ def diff(before: Prompt, after: Prompt) -> tuple[PartDiff, ...]:
     """Return what changed from one prompt to another, word by word.
 
     A diff for each part either has: the second's in their order, then those it lacks; genes last. Time grows with the
-    product of the two lengths at worst: milliseconds for 100 words, seconds for thousands.
+    product of the two lengths: milliseconds for 100 words, seconds for thousands; beyond, see `MOST_PAIRS`.
     """
     old, new = dict(before.parts), dict(after.parts)
     names = sorted([*new, *(name for name in old if name not in new)], key=lambda name: name.startswith("_"))
@@ -67,7 +70,7 @@ def diff(before: Prompt, after: Prompt) -> tuple[PartDiff, ...]:
 def changes(before: str, after: str) -> tuple[Change, ...]:
     """Return how one text became another. White space between two changes counts as changed with them."""
     a, b = _PIECES.findall(before), _PIECES.findall(after)
-    steps = SequenceMatcher(str.isspace, a, b, _is_long(a, b)).get_opcodes()
+    steps = _steps(a, b)
     found: list[Change] = []
     removed = added = ""
     for place, (kind, i, j, k, m) in enumerate(steps):
@@ -79,6 +82,29 @@ def changes(before: str, after: str) -> tuple[Change, ...]:
             removed = added = ""
     found += (Change(REMOVED, removed), Change(ADDED, added))
     return tuple(change for change in found if change.text)
+
+
+def _steps(a: Sequence[str], b: Sequence[str]) -> list[tuple[str, int, int, int, int]]:
+    """Return the opcodes of difflib that make ``b`` of ``a``."""
+    head, tail = _ends(a, b)
+    i, j = len(a) - tail, len(b) - tail
+    inner: list[tuple[str, int, int, int, int]] = [("replace", head, i, head, j)]
+    if (i - head) * (j - head) <= MOST_PAIRS:
+        own, other = a[head:i], b[head:j]
+        found = SequenceMatcher(str.isspace, own, other, _is_long(own, other)).get_opcodes()
+        inner = [(kind, w + head, x + head, y + head, z + head) for kind, w, x, y, z in found]
+    before: list[tuple[str, int, int, int, int]] = [("equal", 0, head, 0, head)] if head else []
+    return [*before, *inner, *([("equal", i, len(a), j, len(b))] if tail else [])]
+
+
+def _ends(a: Sequence[str], b: Sequence[str]) -> tuple[int, int]:
+    """Return how many words two long texts begin and end with alike; of short ones difflib says it better."""
+    if len(a) * len(b) <= MOST_PAIRS:
+        return 0, 0
+    most = min(len(a), len(b))
+    head = next((place for place in range(most) if a[place] != b[place]), most)
+    tail = next((place for place in range(most - head) if a[-1 - place] != b[-1 - place]), most - head)
+    return head, tail
 
 
 def spaced_words(text: str) -> list[str]:
@@ -96,6 +122,13 @@ def taken(child: Sequence[str], parent: Sequence[str]) -> dict[int, int]:
     own, other = [word.strip() for word in child], [word.strip() for word in parent]
     if own == other:
         return {place: place for place in range(len(own))}
+    head, tail = _ends(own, other)
+    if head or tail or len(own) * len(other) > MOST_PAIRS:
+        ends = [*range(head), *range(len(own) - tail, len(own))]
+        alike = {place: place if place < head else place + len(other) - len(own) for place in ends}
+        inner = own[head : len(own) - tail], other[head : len(other) - tail]
+        some = taken(*inner) if len(inner[0]) * len(inner[1]) <= MOST_PAIRS else {}
+        return alike | {place + head: source + head for place, source in some.items()}
     matcher = SequenceMatcher(None, own, other, _is_long(own, other))
     runs = [run for run in matcher.get_matching_blocks() if _size(own, run) > 0]
     found: dict[int, int] = {}

@@ -12,6 +12,7 @@ from evo.model import Completion, Evaluation, Example, Outcome, Prompt, Score, t
 from evo.ports import Llm, Scorer
 from fitness.datasets import as_text
 from fitness.judge import Bench, Judge
+from fitness.repeats import merged
 from fitness.sandbox import require
 from fitness.scorers import Choice, takes_priors
 from fitness.target_likelihood import Likelihood
@@ -70,9 +71,17 @@ class RowEvaluator:
         rows = [self.task.example(number) for number in examples]
         priors = await self._priors(prompt, rows)
         identity = self.llm.identity
-        return Evaluation.of(await _together([self._row(prompt, row, identity, priors) for row in rows]))
+        asked = [(row, repeat) for row in rows for repeat in range(self._repeats(row))]
+        found = await _together([self._row(prompt, row, repeat, identity, priors) for row, repeat in asked])
+        by_row: dict[int, list[Outcome]] = {}
+        for outcome in found:
+            by_row.setdefault(outcome.example, []).append(outcome)
+        return Evaluation.of(map(merged, by_row.values()))
 
-    async def _row(self, prompt: Prompt, example: Example, identity: str, priors: Priors) -> Outcome:
+    def _repeats(self, example: Example) -> int:
+        return 1 if self._chooses(example) else self.task.repeats  # likelihoods do not vary
+
+    async def _row(self, prompt: Prompt, example: Example, repeat: int, identity: str, priors: Priors) -> Outcome:
         prior = priors.get(example.choices)
         if isinstance(prior, LlmError):
             return Outcome(example.number, None, error=f"prior: {prior}")
@@ -87,6 +96,7 @@ class RowEvaluator:
                 max_tokens=self.max_tokens,
                 choose=last and self._chooses(example),
                 replies=[reply.text for reply in replies],
+                repeat=repeat,
             )
             call = request.key(identity)
             try:

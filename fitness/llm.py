@@ -6,20 +6,30 @@ A call is sent once: repeating, pacing and remembering are the callers' wrappers
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
 import os
 import time
 import warnings
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
-from evo.errors import ConfigError, LlmError
-from evo.model import Completion, Request, digest
+from evo.errors import ConfigError
+from evo.model import Completion, Request
+from evo.model_settings import is_private
 from evo.ports import Price
 from evo.settings import ModelSettings
 from fitness.embedding import unit
+from fitness.endpoints import (
+    NO_KEY,
+    asked,
+    empty_reply,
+    identity_of,
+    no_choices,
+    no_embedding,
+    own_key,
+    own_price,
+    refuse_reserved,
+)
 from fitness.provider_errors import as_llm_error
 
 _QUIET = {
@@ -31,9 +41,6 @@ _NOISE = (
     r"Items? .* using the `ReadOnly` qualifier",  # of types it builds during its first call
     r"coroutine '\w+\.(acompletion|aembedding)' was never awaited",  # where a call is cancelled before it is sent
 )
-_SAMPLING = frozenset({"temperature", "max_tokens", "seed", "stop", "top_p"})
-_OURS = _SAMPLING | {"model", "messages", "input", "encoding_format", "n", "stream", "timeout", "api_base"}
-_NO_KEY = "none"
 EMBEDDING, EMBED = "embedding", "embed"
 """The mode of models that embed, in LiteLLM's list, and what most of their names hold."""
 _CLOSING_S = 0.05
@@ -58,7 +65,7 @@ class LiteLlm:
 
     def __init__(self, settings: ModelSettings) -> None:
         self._settings = settings
-        _refuse_reserved(settings)
+        refuse_reserved(settings)
         self._litellm = _quiet_litellm()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # its lazy imports warn of its own types
@@ -73,9 +80,7 @@ class LiteLlm:
     @property
     def identity(self) -> str:
         """The model's name, its endpoint and the options passed on."""
-        place = f"@{_endpoint(self._settings.api_base)}" if self._settings.api_base else ""
-        options = f"#{digest(dict(self._settings.options))[:12]}" if self._settings.options else ""
-        return f"{self._settings.name}{place}{options}"
+        return identity_of(self._settings)
 
     @property
     def can_choose(self) -> bool:
@@ -95,7 +100,7 @@ class LiteLlm:
     async def complete(self, request: Request) -> Completion:
         """Send one request once. Raises LlmError with what the provider said, secrets removed."""
         if request.choices:
-            raise LlmError(f"{self._settings.name} cannot tell the likelihood of choices; ask it for text")
+            raise no_choices(self._settings)
         started = time.perf_counter()
         call = object()
         _calls.add(call)
@@ -116,8 +121,7 @@ class LiteLlm:
 
     def _arguments(self, request: Request) -> dict[str, Any]:
         settings = self._settings
-        asked = {"input": [request.text], "encoding_format": "float"} if request.embedding else _asked(request)
-        given = {**asked, "api_base": settings.api_base, "api_key": self._key}
+        given = {**asked(request), "api_base": settings.api_base, "api_key": self._key}
         return {
             "drop_params": True,
             **settings.options,
@@ -133,7 +137,8 @@ class LiteLlm:
         text = (choices[0].message.content or "") if choices else ""
         prompt_tokens, output_tokens, cost = self._used(reply)
         if not text.strip():
-            raise _empty(choices, prompt_tokens + output_tokens or None, cost)
+            reason = getattr(choices[0], "finish_reason", "") if choices else ""
+            raise empty_reply(reason, prompt_tokens + output_tokens or None, cost)
         return Completion(text, prompt_tokens, output_tokens, cost, latency_s)
 
     def _read_embedding(self, reply: Any, latency_s: float) -> Completion:
@@ -141,11 +146,7 @@ class LiteLlm:
         found = getattr(reply, "data", None) or []
         vector = found[0]["embedding"] if found else []
         if not isinstance(vector, list) or not all(isinstance(value, int | float) for value in vector):
-            raise LlmError(
-                "expected an embedding as a list of numbers, got another form; name another embedding_model",
-                tokens=tokens or None,
-                usd=cost,
-            )
+            raise no_embedding(tokens or None, cost)
         return Completion("", tokens, 0, cost, latency_s, embedding=unit(vector))
 
     def _used(self, reply: Any) -> tuple[int, int, float | None]:
@@ -158,18 +159,6 @@ class LiteLlm:
             output_tokens,
             self._price.cost(prompt_tokens, output_tokens) if self._price and known else None,
         )
-
-
-def _asked(request: Request) -> dict[str, Any]:
-    """Return what a request for text asks, in LiteLLM's words."""
-    return {
-        "seed": request.seed,
-        "top_p": request.top_p,
-        "stop": list(request.stop) or None,
-        "messages": [{"role": role, "content": content} for role, content in request.messages],
-        "temperature": request.temperature,
-        "max_tokens": request.max_tokens,
-    }
 
 
 def _quiet_litellm() -> Any:
@@ -201,11 +190,6 @@ def _errors() -> tuple[type[Exception], ...]:
     return (openai.OpenAIError, httpx.HTTPError, *plain)
 
 
-def _refuse_reserved(settings: ModelSettings) -> None:
-    if taken := sorted(_OURS & set(settings.options)):
-        raise ConfigError(f"model {settings.name}: options hold {taken[0]}, which is set elsewhere; remove it there")
-
-
 def _provider(litellm: Any, settings: ModelSettings) -> None:
     try:
         litellm.get_llm_provider(model=settings.name, api_base=settings.api_base)
@@ -219,17 +203,14 @@ def _provider(litellm: Any, settings: ModelSettings) -> None:
 
 def _key(litellm: Any, settings: ModelSettings) -> str | None:
     """Return the key to send; None: LiteLLM finds the provider's own."""
-    if settings.api_key_env:
-        key = os.environ.get(settings.api_key_env, "").strip()
-        if not key:
-            raise ConfigError(f"environment variable {settings.api_key_env} is not set; it should hold the API key")
+    if key := own_key(settings):
         return key
     wanted = litellm.validate_environment(settings.name)["missing_keys"]
     missing = [name for name in wanted if name.endswith("_API_KEY")]
     if not missing:
         return None
     if settings.api_base:
-        return _NO_KEY  # own servers mostly want none, but the client insists on some
+        return NO_KEY  # own servers mostly want none, but the client insists on some
     if "mock_response" in settings.options:
         return None
     raise ConfigError(
@@ -240,7 +221,7 @@ def _key(litellm: Any, settings: ModelSettings) -> str | None:
 
 def _listing(litellm: Any, settings: ModelSettings) -> dict[str, Any]:
     """Return what LiteLLM's list of models says of one; nothing where it is not listed, or behind an own endpoint."""
-    if settings.api_base and _is_private(settings.api_base):
+    if settings.api_base and is_private(settings.api_base):
         return {}
     try:
         key = litellm.get_model_info(settings.name)["key"]
@@ -250,37 +231,12 @@ def _listing(litellm: Any, settings: ModelSettings) -> dict[str, Any]:
 
 
 def _price(settings: ModelSettings, listing: Mapping[str, Any]) -> Price | None:
-    if own := settings.price:
-        return Price(own.prompt_usd_per_million / 1e6, own.output_usd_per_million / 1e6)
+    if own := own_price(settings):
+        return own
     writes = listing.get("mode") != EMBEDDING
     prompt = listing.get("input_cost_per_token")
     output = listing.get("output_cost_per_token", None if writes else 0.0)
     return None if prompt is None or output is None else Price(float(prompt), float(output))
-
-
-def _endpoint(api_base: str) -> str:
-    """Return a URL without what may be secret in it: user, password and query."""
-    parts = urlsplit(api_base)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
-
-
-def _is_private(api_base: str) -> bool:
-    """Whether an endpoint is on this machine or network, where a public list price says nothing."""
-    host = urlsplit(api_base).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_private
-    except ValueError:
-        return host == "localhost" or "." not in host
-
-
-def _empty(choices: Any, tokens: int | None, usd: float | None) -> LlmError:
-    reason = getattr(choices[0], "finish_reason", "") if choices else ""
-    message = {
-        "length": "the reply ended at max_tokens before any text; raise max_tokens",
-        "content_filter": "the provider's content filter held the reply back",
-    }.get(reason)
-    empty = "expected a reply with text, got an empty one"
-    return LlmError(message or empty, transient=message is None, tokens=tokens, usd=usd)
 
 
 def _count(usage: Any, name: str) -> int:

@@ -6,7 +6,7 @@ import asyncio
 import email.utils
 import re
 import time
-from typing import Any
+from collections.abc import Mapping
 
 from evo.errors import LlmError
 from evo.settings import ModelSettings
@@ -14,6 +14,7 @@ from evo.settings import ModelSettings
 LONGEST = 300
 """Characters of a provider's message that are kept."""
 _PASSING = frozenset({409, 425, 429})
+_BUSY = frozenset({429, 529})
 _FATAL = frozenset({401, 402, 403, 404, 501})
 _FATAL_WORDS = re.compile(
     r"insufficient_quota|exceeded your current quota|api[ _-]?key not valid|invalid[ _]api[ _-]?key|model_not_found"
@@ -27,15 +28,32 @@ _PREFIX = re.compile(r"^(?:litellm\.)?\w*(?:Error|Exception|Timeout)(?::| -)\s*"
 
 def as_llm_error(error: Exception, settings: ModelSettings, key: str | None) -> LlmError:
     """Return the error as the run understands it, in the provider's words; with the mend where it stops the run."""
-    status = _status(error)
-    if status == 408 or isinstance(error, (TimeoutError, asyncio.TimeoutError)):
+    if isinstance(error, (TimeoutError, asyncio.TimeoutError)):
+        return refusal(408, "", settings, key)
+    return refusal(_status(error), str(error), settings, key, getattr(error, "litellm_response_headers", None))
+
+
+def refusal(
+    status: int, text: str, settings: ModelSettings, key: str | None, headers: Mapping[str, str] | None = None
+) -> LlmError:
+    """Return what an HTTP status and the provider's words mean; the names in ``headers`` are looked up in lower case.
+
+    A status of 503 stands for a connection that failed, 408 for none in time.
+    """
+    if status == 408:
         return LlmError(f"no answer within {settings.timeout_s:g} s", transient=True, tokens=None, usd=None)
-    text = on_one_line(str(error), key)
+    text = on_one_line(text, key)
     fatal = status in _FATAL or (status in (400, 429) and bool(_FATAL_WORDS.search(text)))
     transient = not fatal and (status in _PASSING or status >= 500)
     if fatal:
         text = f"{settings.name}: {text.rstrip('.')}; {_mend(status, text, settings)}"
-    return LlmError(text, transient=transient, fatal=fatal, retry_after_s=_retry_after(error) if transient else None)
+    return LlmError(
+        text,
+        transient=transient,
+        fatal=fatal,
+        busy=transient and status in _BUSY,
+        retry_after_s=_retry_after(headers or {}) if transient else None,
+    )
 
 
 def on_one_line(text: str, key: str | None = None) -> str:
@@ -65,9 +83,8 @@ def _status(error: Exception) -> int:
     return 503 if isinstance(error, OSError) else 0
 
 
-def _retry_after(error: Exception) -> float | None:
+def _retry_after(headers: Mapping[str, str]) -> float | None:
     """Return the seconds the provider asked to wait: a number of seconds or a date."""
-    headers: Any = getattr(error, "litellm_response_headers", None) or {}
     value = str(headers.get("retry-after") or "").strip()
     if re.fullmatch(r"\d+(\.\d+)?", value):
         return float(value)

@@ -51,12 +51,13 @@ def split_rows(inputs: Sequence[str], targets: Sequence[str], shares: SplitSetti
     """Return the rows dealt into train, dev and test.
 
     Of rows with one normalised input the first is kept when their targets agree, none when they do not. The draw
-    depends on ``seed`` and is stratified by target.
+    depends on ``seed`` and is stratified by target. With folds the test rows are dev rows.
     """
     kept, conflicts = _distinct(inputs, targets)
     order = [kept[place] for place in stratified_order([targets[row] for row in kept], child_rng(seed, "split"))]
-    dev = round(len(order) * shares.dev)
-    test = dev + round(len(order) * shares.test) if shares.train else len(order)
+    tested = 0.0 if shares.folds else shares.test
+    dev = round(len(order) * (shares.dev + shares.test - tested))
+    test = dev + round(len(order) * tested) if shares.train else len(order)
     return Splits(
         train=tuple(sorted(order[test:])),
         dev=tuple(sorted(order[:dev])),

@@ -22,6 +22,7 @@ from fitness.splits import DEV, SPLITS, TEST, TRAIN, Splits, separate, split_row
 
 MAX_PROMPT_CHARS = 8000
 NO_TEST = "there are no test rows: the winner will only have its dev score, which is an optimistic one"
+FOLDS = "there are no test rows: the choice of the winner is cross-fitted, what the search learnt from all rows is not"
 Order = dict[str, tuple[int, ...]]
 BLANK = "N/A"
 """Stands for the input where only the model's liking for each label is asked for."""
@@ -44,6 +45,8 @@ class RowTask:
     """Texts a part may have that no operator may touch: those of the seed prompts."""
     notes: tuple[str, ...] = ()
     fingerprint: str = ""
+    repeats: int = 1
+    """How often a row is asked."""
 
     def example(self, number: int) -> Example:
         """Return one example; its inputs hold every column but the target's. Raises ValueError for no such number."""
@@ -66,8 +69,11 @@ class RowTask:
         max_tokens: int,
         choose: bool,
         replies: Sequence[str] = (),
+        repeat: int = 0,
     ) -> Request:
         """Return the call that shows one example under a prompt, after the ``replies`` to its stages so far.
+
+        Each ``repeat`` is a call of its own.
 
         With ``choose`` it asks for the likelihood of each choice, of the target alone where there is no choice.
         """
@@ -75,7 +81,7 @@ class RowTask:
         shown = messages(self.frame, prompt, example.inputs, replies, number)
         if choose:
             return Request(shown, choices=example.choices or (example.target,), max_tokens=1)
-        return Request(shown, temperature=temperature, max_tokens=max_tokens)
+        return Request(shown, temperature=temperature, max_tokens=max_tokens, replicate=repeat)
 
     def blank_request(self, prompt: Prompt, choices: tuple[str, ...]) -> Request:
         """Return the call that asks how likely each choice is without any input."""
@@ -90,14 +96,17 @@ class RowTask:
     @property
     def judge_calls(self) -> int:
         """How many calls of the judge one example takes; 0 where no model judges."""
-        return self.scorer.calls if isinstance(self.scorer, Judge) else 0
+        return self.repeats * self.scorer.calls if isinstance(self.scorer, Judge) else 0
 
     def calls(self, prompt: Prompt, examples: Sequence[int]) -> tuple[int, ...]:
         """Return how many calls each example takes at most: stages, the judge's, a prior for each new set of choices.
 
         A judge whose verdict cannot be read is asked again; that is not foreseen.
         """
-        stages, sets = self.stages(prompt) + self.judge_calls, [self.rows[number].choices for number in examples]
+        stages, sets = (
+            self.repeats * self.stages(prompt) + self.judge_calls,
+            [self.rows[number].choices for number in examples],
+        )
         first = {choices: place for place, choices in reversed([*enumerate(sets)])} if takes_priors(self.scorer) else {}
         return tuple(stages + (first.get(choices) == place) for place, choices in enumerate(sets))
 
@@ -148,10 +157,13 @@ def load_task(
     brief = Brief(settings.description, seeds, train, dev, labels, plan.placeholders, evolve, settings.layout)
     notes += [*filter(None, [respelled]), *splits.notes, *near_misses(texts, {*plan.columns, INPUT})]
     parts = {name for seed in seeds for name, _ in seed.shown} | {PROMPT, INPUT, INSTRUCTION, EXAMPLES}
-    notes += [*unfilled(settings.layout, parts, columns), *([] if splits.test else [NO_TEST])]
+    notes += [
+        *unfilled(settings.layout, parts, columns),
+        *([] if splits.test else [FOLDS if settings.split.folds else NO_TEST]),
+    ]
     frame = Frame(settings.layout, plan.placeholders)
     mark = _fingerprint(rows, order, plan, settings, scorer)
-    task = RowTask(rows, order, scorer, brief, frame, _locked(seeds, evolve), tuple(notes), mark)
+    task = RowTask(rows, order, scorer, brief, frame, _locked(seeds, evolve), tuple(notes), mark, settings.repeats)
     _check_seeds(task)
     return task
 
@@ -219,8 +231,9 @@ def _fingerprint(rows: Sequence[Example], order: Order, plan: Plan, settings: Ta
     content = [[row.number, dict(row.inputs), row.target, row.choices] for row in rows]
     shape = [settings.layout, plan.template, sorted(plan.placeholders)]
     schema = [scorer.schema] if isinstance(scorer, JsonSchema) else []  # its file may change under the same name
+    often = [settings.repeats] * (settings.repeats > 1)
     return digest(
-        [content, order, shape, settings.scorer.name, repr(sorted(settings.scorer.arguments.items())), *schema]
+        [content, order, shape, settings.scorer.name, repr(sorted(settings.scorer.arguments.items())), *schema, *often]
     )
 
 

@@ -10,7 +10,7 @@ import random  # noqa: TID251 - DEAP draws from the global state; it is seeded b
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from deap import tools
@@ -27,12 +27,24 @@ class Fitness:
     values: tuple[float, ...]
 
 
+@dataclass(slots=True, unsafe_hash=True)
+class Goals:
+    """Several objectives, each the higher the better: the part of DEAP's fitness that NSGA-II reads and writes."""
+
+    values: tuple[float, ...]
+    crowding_dist: float = field(default=0.0, compare=False)
+
+    def dominates(self, other: Goals) -> bool:
+        """Whether this is nowhere worse, and somewhere better."""
+        return self.values != other.values and all(a >= b for a, b in zip(self.values, other.values, strict=True))
+
+
 @dataclass(frozen=True, slots=True)
 class Entrant:
     """An individual as DEAP sees it."""
 
     individual: Individual
-    fitness: Fitness
+    fitness: Fitness | Goals
 
 
 def entrants(individuals: Sequence[Individual], values: Callable[[Individual], tuple[float, ...]]) -> list[Entrant]:
@@ -55,6 +67,21 @@ def deap_tournament(field: list[Entrant], size: int, rng: np.random.Generator) -
         (winner,) = tools.selTournament(field, 1, tournsize=size)
     chosen: Entrant = winner
     return chosen.individual
+
+
+def fronts(
+    individuals: Sequence[Individual], values: Sequence[tuple[float, ...]]
+) -> list[list[tuple[Individual, float]]]:
+    """Return individuals by front, the nondominated first, each with its crowding distance there: the room around it.
+
+    ``values`` are the objectives of each. Draws no random number.
+    """
+    entered = [Entrant(individual, Goals(row)) for individual, row in zip(individuals, values, strict=True)]
+    found: list[list[tuple[Individual, float]]] = []
+    for front in tools.sortNondominated(entered, len(entered)):
+        tools.emo.assignCrowdingDist(front)
+        found.append([(entrant.individual, entrant.fitness.crowding_dist) for entrant in front])
+    return found
 
 
 @contextmanager

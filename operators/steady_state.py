@@ -17,6 +17,7 @@ import numpy as np
 
 from evo.errors import ConfigError
 from evo.model import Brief, Example, Individual, Prompt
+from evo.objectives import QUALITY
 from evo.ports import Proposal
 from operators.arguments import at_least, between
 from operators.initialisation import require_living
@@ -25,6 +26,7 @@ from operators.recipes import Stock, check_weights, recipe_for
 from operators.rewrites import MAX_TOKENS
 from operators.seeds import Seed
 from operators.selection import best
+from operators.survival import check_objectives, standing, survivors
 from operators.told import Told
 
 NAME = "steady-state"
@@ -90,6 +92,8 @@ class SteadyState:
             differential, reflect, few-shot (changes worked examples), induce, continuation, cloze, back-translation, or
             a plugin's, which is given one parent. While too few live for any of them, edit stands in.
         in_flight: Most births under way at once; more of them breed from staler parents.
+        objectives: With quality and others of tokens, cost and latency, NSGA-II says who lives and breeds, so that a
+            front of prompts evolves; see it with ``evo best --front``. The winner is still the best by quality.
         temperature: Of the operator model.
         max_tokens: Most tokens of one reply of the operator model.
     """
@@ -102,6 +106,7 @@ class SteadyState:
     tournament: int = 2
     operators: Mapping[str, float] | tuple[tuple[str, float], ...] = WEIGHTS
     in_flight: int = 4
+    objectives: tuple[str, ...] = (QUALITY,)
     temperature: float = 0.7
     max_tokens: int = MAX_TOKENS
 
@@ -110,6 +115,7 @@ class SteadyState:
             at_least(NAME, name, getattr(self, name), 1)
         between(NAME, "temperature", self.temperature, 0, 2)
         check_weights(NAME, self.weights)
+        check_objectives(NAME, self.objectives)
 
     @property
     def weights(self) -> dict[str, float]:
@@ -145,10 +151,10 @@ class SteadyState:
     def tell(self, state: Steady, individual: Individual) -> Steady:
         """Return the state that knows this individual: it lives if it is new and better than the worst."""
         if individual.number in state.seen:
-            return replace(state, living=best(renewed(state.living, individual), self.population))
+            return replace(state, living=self._best(renewed(state.living, individual)))
         birth = next((birth for birth in state.pending if birth.number == individual.number), None)
         fresh = individual.ok and all(member.prompt.shown != individual.prompt.shown for member in state.living)
-        living = best((*state.living, individual), self.population)
+        living = self._best((*state.living, individual))
         return replace(
             state,
             living=living,
@@ -166,6 +172,9 @@ class SteadyState:
         """Never: the budget ends the search."""
         del state
         return False
+
+    def _best(self, members: Sequence[Individual]) -> tuple[Individual, ...]:
+        return survivors(best(members, len(members)), self.population, self.objectives)
 
     def _drawn(self, state: Steady, rng: np.random.Generator) -> str:
         """Return an operator's name, drawn by weight and credit among those with enough living to take part."""
@@ -186,6 +195,7 @@ class SteadyState:
             self.max_tokens,
             state.rows,
             state.practice,
+            standing(state.living, self.objectives),
         )
 
 

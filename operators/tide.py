@@ -21,6 +21,7 @@ import numpy as np
 
 from evo.errors import ConfigError
 from evo.model import FAILED, Brief, Individual, Prompt
+from evo.objectives import QUALITY
 from evo.ports import Proposal
 from operators.arguments import at_least, between, one_of
 from operators.credit import Credit, drawn_operator, paired_gain
@@ -31,6 +32,7 @@ from operators.novelty import REMEMBERED, Novel, text_of
 from operators.recipes import Stock, check_weights, recipe_for
 from operators.seeds import Seed
 from operators.steady_state import Birth, origins_of
+from operators.survival import check_objectives, standing, survivors
 
 NAME = "tide"
 WEIGHTS = (
@@ -78,8 +80,11 @@ class Tide:
         tournament: How many compete to become a parent, drawn with replacement.
         operators: Prior weight of each operator; names as in ``steady-state``.
         credits: What earlier runs taught of operators: by name [births with a gain, mean gain]. None: nothing.
+        credit_from: An earlier run's folder, from which ``credits`` are filled in when a run begins.
         optimize_for: ``calls`` has 4 births under way at once; ``time`` 16, which breed from staler parents.
         length_penalty: Taken off the mean score in ranking for every 400 characters, about 100 tokens.
+        objectives: With quality and others of tokens, cost and latency, NSGA-II says who lives and breeds, so that a
+            front of prompts evolves; see it with ``evo best --front``. The winner is still the best by quality.
         patience: Births without a new best after which all but the best make room; None: never.
         renewals: Prompts written anew then.
         temperature: Of the operator model.
@@ -94,8 +99,10 @@ class Tide:
     tournament: int = 2
     operators: Mapping[str, float] | tuple[tuple[str, float], ...] = WEIGHTS
     credits: Mapping[str, Sequence[float]] | None = None
+    credit_from: str | None = None
     optimize_for: Literal["calls", "time"] = "calls"
     length_penalty: float = 0.03
+    objectives: tuple[str, ...] = (QUALITY,)
     patience: int | None = 60
     renewals: int = 3
     temperature: float = 0.7
@@ -110,8 +117,9 @@ class Tide:
         between(NAME, "length_penalty", self.length_penalty, 0, 1)
         one_of(NAME, "optimize_for", self.optimize_for, Literal["calls", "time"])
         check_weights(NAME, self.weights)
+        check_objectives(NAME, self.objectives)
         for name, known in (self.credits or {}).items():
-            _check_credit(name, known, self.weights)
+            _check_credit(name, known, None if self.credit_from else self.weights)
 
     @property
     def weights(self) -> dict[str, float]:
@@ -185,7 +193,7 @@ class Tide:
         kept: dict[object, Individual] = {}
         for one in sorted(members, key=lambda one: (-self.value(one), one.number)):
             kept.setdefault(one.prompt.shown, one)
-        living = tuple(kept.values())[: self.population]
+        living = survivors(tuple(kept.values()), self.population, self.objectives)
         same = [one.number for one in living[:1]] == [one.number for one in state.living[:1]]
         return replace(state, living=living, idle=state.idle if same else 0)
 
@@ -222,11 +230,13 @@ class Tide:
             self.max_tokens,
             brief.dev,
             brief.practice,
-            self.value,
+            standing(state.living, self.objectives) or self.value,
         )
 
     def _first_credit(self, name: str) -> Credit:
-        births, gain = (self.credits or {}).get(name, (0.0, 0.0))
+        logged = {"induce": "induce-forward"}.get(name, name)
+        known = self.credits or {}
+        births, gain = known.get(name, known.get(logged, (0.0, 0.0)))
         return Credit(name, births, births * gain)
 
 
@@ -239,8 +249,8 @@ def _credited(
     return credit.after(paired_gain(child, base) if fresh else None, fresh=fresh)
 
 
-def _check_credit(name: str, known: Sequence[float], weights: Mapping[str, float]) -> None:
-    if name not in weights:
+def _check_credit(name: str, known: Sequence[float], weights: Mapping[str, float] | None) -> None:
+    if weights is not None and name not in weights:  # an earlier run may have used others
         raise ConfigError(f"{NAME} expects credits of its operators, got {name!r}; leave it out")
     if isinstance(known, (str, float, int)) or len(known) != 2:
         raise ConfigError(f"{NAME} expects credits as [births, mean gain], got {known!r} for {name}; give both")

@@ -116,7 +116,18 @@ def test_a_module_that_only_one_file_may_import(module, allowed):
 
 @pytest.mark.parametrize(
     "heavy",
-    ["ray", "litellm", "pandas", "xllamacpp", "matplotlib", "duckdb", "rouge_score", "sacrebleu", "jsonschema"],
+    [
+        "ray",
+        "litellm",
+        "aiohttp",
+        "pandas",
+        "xllamacpp",
+        "matplotlib",
+        "duckdb",
+        "rouge_score",
+        "sacrebleu",
+        "jsonschema",
+    ],
 )
 def test_heavy_packages_are_imported_at_their_first_use(heavy):
     assert not [name_of(path) for path in FILES if heavy in roots(imported(path, at_load=True))]

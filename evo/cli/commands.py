@@ -21,19 +21,22 @@ start here:
   evo best RUN                            the best prompt and its honest score
   evo lineage RUN                         where it came from
   evo report RUN                          all of it as one HTML page
+  evo watch RUN                           the same page while the run goes on
 
 exit codes: 0 done, 1 failed, 2 usage or configuration, 3 budget ended before any result, 130 interrupted (resumable)
 """
 _SET = """change a setting, such as method.population=6: an argument of the method the file names, or of the default
 one where it names none (model and task.scorer likewise)"""
-_RUN = "the run's folder, or the storage folder for its latest run"
-_SET_BUDGET = "change a cap, such as budget.calls=500"
+_RUN = "the run's folder or URI, or the storage for its latest run"
+_SET_BUDGET = "change a cap, such as budget.calls=500, or concurrency, workers or executor"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return its exit code."""
     parser = _parser()
-    options = parser.parse_args(arguments)
+    options, unknown = parser.parse_known_args(arguments)
+    if unknown:  # said by us: names of files may steer a screen
+        parser.error(f"unrecognized arguments: {safe(' '.join(unknown))}")
     if options.command is None:
         parser.print_help()
         return USAGE
@@ -75,6 +78,8 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     _running(commands)
     _reading(commands)
+    _watch(commands)
+    _compare(commands)
     _compact(commands)
     _catalog(commands)
     return parser
@@ -109,6 +114,8 @@ def _running(commands: _Commands) -> None:
 def _reading(commands: _Commands) -> None:
     best = _add(commands, "best", "reading:best", "print the best prompt of a run")
     best.add_argument("-k", type=int, default=1, help="print the K best by dev score")
+    best.add_argument("--front", action="store_true", help="print the prompts no other beats in quality and length")
+    best.add_argument("--objectives", metavar="A,B", help="of that front: quality with tokens, cost or latency")
     show = _add(commands, "show", "reading:show", "show how a run stands: islands, operators, failures, cost")
     show.add_argument("--operators", action="store_true", help="what each operator's births gained and cost")
     show.add_argument("--examples", action="store_true", help="rows that no prompt solves, or that may be mislabelled")
@@ -130,6 +137,20 @@ def _reading(commands: _Commands) -> None:
         "--simplified", action="store_true", help="in such a graph, no extinct lines and no mere steps"
     )
     lineage.add_argument("--tree", action="store_true", help="the same along base parents alone: the smallest graph")
+
+
+def _watch(commands: _Commands) -> None:
+    watch = _add(commands, "watch", "watching:watch", "show a run in the browser as it goes, on this machine alone")
+    watch.add_argument("run", help=_RUN)
+    watch.add_argument("--port", type=int, default=0, help="where to serve it (default: any that is free)")
+    watch.add_argument("--open", action="store_true", help="open the page in a browser")
+    watch.add_argument("--json", action="store_true", help="print one JSON document, with the page's address, first")
+
+
+def _compare(commands: _Commands) -> None:
+    compare = _add(commands, "compare", "comparing:compare", "compare runs of one task: winners paired, cost, course")
+    compare.add_argument("runs", nargs="+", metavar="RUN", help="the runs' folders, two or more")
+    compare.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
 
 
 def _compact(commands: _Commands) -> None:

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from evo.cli.reading import plain, print_json
 from evo.cli.report import prompt_lines
-from evo.cli.text import one_line, percent, safe
+from evo.cli.text import one_line, percent, safe, say
 from evo.errors import ConfigError
 from evo.lineage import Lineage, Step, step_between
 from evo.model import OK, Individual, Prompt
@@ -77,13 +77,12 @@ def _print(found: Lineage, options: Namespace, console: Console) -> None:
     line = found.individuals() if options.all else found.line()
     steps = {} if options.all else {child.number: step_between(parent, child) for parent, child in pairwise(line)}
     for one in line:
-        for words in _birth(one, steps.get(one.number), why=options.why, coloured=console.color_system is not None):
-            console.print(words, markup=False, highlight=False, soft_wrap=True)
+        coloured = console.color_system is not None
+        say(console, *_birth(one, steps.get(one.number), why=options.why, coloured=coloured))
     if options.why:
-        console.print(_OPTIMISTIC, markup=False, highlight=False, soft_wrap=True)
+        say(console, _OPTIMISTIC)
     if options.origin:
-        for text in _origin_lines(found.origin()):
-            console.print(text, markup=False, highlight=False, soft_wrap=True)
+        say(console, *_origin_lines(found.origin()))
 
 
 def _birth(one: Individual, step: Step | None, *, why: bool, coloured: bool) -> Iterator[str | Text]:

@@ -12,10 +12,12 @@ from rich.table import Table
 from rich.text import Text
 
 from evo.cli.many import apart, others
-from evo.cli.text import duration, money, one_line, percent
+from evo.cli.text import duration, money, one_line, percent, safe, say
 from evo.settings import RunSettings
 from evo.status import Snapshot
 
+PAUSE_CHARS = 600
+"""Longest words on a pause."""
 LINE_S = 10.0
 """Seconds between plain lines."""
 PACE_S = 10.0
@@ -105,7 +107,8 @@ class LiveTable:
             name, births, failed, best, median = others(rest)
             table.add_row(name, "", births, str(failed), percent(best), percent(median), "")
         pace = self._pace.update(snapshot.spent.calls)
-        self._live.update(Group(Text(headline(snapshot, self._settings, pace)), table))
+        pauses = [Text(one_line(words, PAUSE_CHARS), style="bold") for words in snapshot.pauses]
+        self._live.update(Group(Text(safe(headline(snapshot, self._settings, pace))), *pauses, table))
 
 
 class PlainLines:
@@ -116,6 +119,7 @@ class PlainLines:
         self._last = 0.0
         self._best: float | None = None
         self._phase = ""
+        self._paused = False
 
     def __enter__(self) -> PlainLines:
         return self
@@ -128,7 +132,8 @@ class PlainLines:
         pace = self._pace.update(snapshot.spent.calls)
         leader = max((s for s in snapshot.islands if s.best is not None), key=lambda s: s.best or 0.0, default=None)
         better = leader is not None and (self._best is None or (leader.best or 0.0) > self._best)
-        if better or snapshot.phase != self._phase or time.monotonic() - self._last >= LINE_S:
+        starts, self._paused = bool(snapshot.pauses) and not self._paused, bool(snapshot.pauses)
+        if better or starts or snapshot.phase != self._phase or time.monotonic() - self._last >= LINE_S:
             self._last, self._phase = time.monotonic(), snapshot.phase
             line = headline(snapshot, self._settings, pace)
             if leader is not None:
@@ -136,4 +141,4 @@ class PlainLines:
                 births = sum(status.births for status in snapshot.islands)
                 line += f"; {births} births, best dev {percent(leader.best)} by {one_line(leader.improved_by, 24)}"
                 line += f" on island {leader.island}"
-            self._console.print(line, highlight=False, markup=False, soft_wrap=True)
+            say(self._console, line, *(one_line(words, PAUSE_CHARS) for words in snapshot.pauses))

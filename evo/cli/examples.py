@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from evo.cli.tables import table, wide_console
-from evo.cli.text import one_line, percent
+from evo.cli.text import one_line, percent, say, shown_path
 from evo.commission import load_task
 from evo.errors import ConfigError
 from evo.folder import RunFolder
@@ -23,13 +23,13 @@ _NOTE = "look at a suspect before you drop it: the label may be right, and the p
 def print_examples(run: Run, rows: Sequence[dict[str, Any]]) -> None:
     """Print the rows of `Run.examples` that deserve a look: suspects, then those that no prompt solves."""
     console = wide_console()
-    console.print(f"{run.path}: {run.status}", markup=False, highlight=False, soft_wrap=True)
+    say(console, f"{shown_path(run.path)}: {run.status}")
     tried = [row for row in rows if row["tried"] >= FEWEST]
     suspects = sorted((row for row in tried if row["suspect"]), key=lambda row: -row["agreed"])
     unsolved = [row for row in tried if row["best"] == 0.0 and not row["suspect"]]
     apart = sum(row["best"] > row["mean"] for row in tried)
     words = f"{len(rows)} rows, {len(tried)} tried by {FEWEST} prompts or more: {apart} of them tell prompts apart"
-    console.print(words, markup=False, highlight=False, soft_wrap=True)
+    say(console, words)
     text_of, note = _texts(run.path)
     for title, found in (
         ("suspects: the better prompts agree on a miss", suspects),
@@ -38,7 +38,7 @@ def print_examples(run: Run, rows: Sequence[dict[str, Any]]) -> None:
         if found:
             shown = [_shown(row, text_of) for row in found[:MOST]]
             console.print(table(f"{title} ({len(found)})", shown))
-    console.print(note or _NOTE, markup=False, highlight=False, soft_wrap=True)
+    say(console, note or _NOTE)
 
 
 def _shown(row: dict[str, Any], text_of: Callable[[int], str]) -> dict[str, str]:

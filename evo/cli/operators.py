@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from evo.cli.tables import table, wide_console
-from evo.cli.text import money
+from evo.cli.text import money, say, shown_path
 from evo.run import Run
 
 _NOTE = """\
@@ -17,12 +17,12 @@ per improvement: calls of both kinds for each improved child"""
 def print_operators(run: Run, rows: list[dict[str, Any]]) -> None:
     """Print the rows of `Run.operators` as two tables."""
     console = wide_console()
-    console.print(f"{run.path}: {run.status}", markup=False, highlight=False, soft_wrap=True)
+    say(console, f"{shown_path(run.path)}: {run.status}")
     if not rows:
-        return console.print("no operator's birth has ended yet")
+        return say(console, "no operator's birth has ended yet")
     console.print(table("births", [_births(row) for row in rows]))
     console.print(table("model calls", [_calls(row) for row in rows]))
-    console.print(_NOTE, markup=False, highlight=False, soft_wrap=True)
+    say(console, _NOTE)
     return None
 
 

@@ -7,17 +7,25 @@ from argparse import Namespace
 from math import isfinite
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from rich.console import Console
 
 from evo.cli.examples import print_examples
+from evo.cli.front import print_front
 from evo.cli.many import folded
 from evo.cli.operators import print_operators
 from evo.cli.report import print_report, prompt_lines
 from evo.cli.tables import arrow_table, table, wide_console
-from evo.cli.text import duration, money, one_line, percent
+from evo.cli.text import duration, money, one_line, percent, say, shown_path
 from evo.errors import ConfigError
-from evo.model import Individual
+from evo.front import DEFAULT
+from evo.model import DROPPED, FAILED, OK, Individual
+from evo.replay import individuals_now
 from evo.run import Run
+
+_SHOWN = ["id", "island", "operator", "status", "note", "fitness", "n_missing", "n_unparsed"]
 
 
 def best(options: Namespace) -> None:
@@ -25,6 +33,8 @@ def best(options: Namespace) -> None:
     run = Run(options.run)
     if options.k < 1:
         raise ConfigError(f"-k expects 1 or more, got {options.k}")
+    if options.front or options.objectives:
+        return _front(run, options)
     top = run.top(options.k)
     if options.json:
         return print_json(
@@ -56,18 +66,26 @@ def show(options: Namespace) -> None:
     words = (
         f"{spent['calls']:,} calls, {spent['tokens']:,} tokens, {money(spent['usd'])}, {duration(about['elapsed_s'])}"
     )
-    console.print(f"{run.path}: {about['status']}, {words}", markup=False, highlight=False, soft_wrap=True)
+    say(console, f"{shown_path(run.path)}: {about['status']}, {words}")
     console.print(table("islands", folded(about["islands"])))
     console.print(table("operators", about["operators"]))
     for failure in about["failures"]:
-        console.print(f"failed {failure['count']}x: {one_line(failure['note'], 150)}", markup=False, highlight=False)
+        say(console, f"failed {failure['count']}x: {one_line(failure['note'], 150)}")
     return None
 
 
 def report(options: Namespace) -> None:
     """Write the report of a run; print its path."""
     path = Run(options.run).report(options.output)
-    return print_json({"report": str(path)}) if options.json else print(path)
+    return print_json({"report": str(path)}) if options.json else print(shown_path(path))
+
+
+def _front(run: Run, options: Namespace) -> None:
+    objectives = options.objectives.split(",") if options.objectives else DEFAULT
+    rows = run.front(objectives).to_pylist()
+    if options.json:
+        return print_json({"run": str(run.path), "status": run.status, "objectives": list(objectives), "front": rows})
+    return print_front(run, rows)
 
 
 def _operators(run: Run, *, as_json: bool) -> None:
@@ -95,11 +113,12 @@ def _query(run: Run, query: str, *, as_json: bool) -> None:
 
 
 def _about(run: Run) -> dict[str, Any]:
-    rows = run.individuals().to_pylist()
-    notes: dict[str, int] = {}
-    for row in rows:
-        if row["status"] == "failed":
-            notes[row["note"]] = notes.get(row["note"], 0) + 1
+    rows = individuals_now(run.path, _SHOWN)
+    for place, name in enumerate(rows.column_names):
+        if pa.types.is_dictionary(rows[name].type):
+            rows = rows.set_column(place, name, rows[name].cast(pa.string()))
+    notes = rows.filter(pc.equal(rows["status"], FAILED))["note"].value_counts().to_pylist()
+    failures = sorted(notes, key=lambda note: -note["counts"])[:10]
     spent = run.spent
     return {
         "run": str(run.path),
@@ -108,29 +127,27 @@ def _about(run: Run) -> dict[str, Any]:
         "elapsed_s": run.elapsed_s,
         "islands": _grouped(rows, "island"),
         "operators": _grouped(rows, "operator"),
-        "failures": [{"note": n, "count": c} for n, c in sorted(notes.items(), key=lambda kv: -kv[1])[:10]],
+        "failures": [{"note": note["values"], "count": note["counts"]} for note in failures],
         "result": run.result,
     }
 
 
-def _grouped(rows: list[dict[str, Any]], key: str) -> list[dict[str, Any]]:
-    groups: dict[Any, list[dict[str, Any]]] = {}
-    for row in rows:
-        groups.setdefault(row[key], []).append(row)
-    return [_summary(key, name, members) for name, members in sorted(groups.items())]
+def _grouped(rows: pa.Table, key: str) -> list[dict[str, Any]]:
+    names = sorted(pc.unique(rows[key]).to_pylist())
+    return [_summary(key, name, rows.filter(pc.equal(rows[key], name))) for name in names]
 
 
-def _summary(key: str, name: Any, members: list[dict[str, Any]]) -> dict[str, Any]:
-    scored = sorted(row["fitness"] for row in members if row["status"] == "ok" and row["fitness"] is not None)
+def _summary(key: str, name: Any, members: pa.Table) -> dict[str, Any]:
+    ok = pc.and_(pc.equal(members["status"], OK), pc.is_valid(members["fitness"]))
+    scored = np.sort(members["fitness"].filter(ok).to_numpy())
     return {
         key: name,
-        "born": len(members),
-        "failed": sum(row["status"] == "failed" for row in members),
-        "dropped": sum(row["status"] == "dropped" for row in members),
-        "best": scored[-1] if scored else None,
-        "median": scored[len(scored) // 2] if scored else None,
-        "missing_rows": sum(row["n_missing"] for row in members),
-        "unparsed_rows": sum(row["n_unparsed"] for row in members),
+        "born": members.num_rows,
+        **{status: pc.sum(pc.equal(members["status"], status)).as_py() or 0 for status in (FAILED, DROPPED)},
+        "best": float(scored[-1]) if len(scored) else None,
+        "median": float(scored[len(scored) // 2]) if len(scored) else None,
+        "missing_rows": pc.sum(members["n_missing"]).as_py() or 0,
+        "unparsed_rows": pc.sum(members["n_unparsed"]).as_py() or 0,
     }
 
 

@@ -8,7 +8,8 @@ from typing import Any
 import pyarrow.compute as pc
 from rich.console import Console
 
-from evo.cli.text import duration, money, one_line, percent, safe
+from evo.cli.text import duration, money, one_line, percent, safe, say, shell_word
+from evo.failures import failure_words
 from evo.model import INSTRUCTION, Individual, Prompt
 from evo.run import Run
 from evo.schema import EXTINCT
@@ -20,8 +21,7 @@ UNREAD = 0.25
 
 def print_report(run: Run, console: Console) -> None:
     """Print a finished run's result."""
-    for line in report_lines(run):
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+    say(console, *report_lines(run))
 
 
 def report_lines(run: Run) -> list[str]:
@@ -36,8 +36,8 @@ def report_lines(run: Run) -> list[str]:
     )
     lines.append(f"  test   {_estimate(winner['test'])}")
     lines += [f"  seed   {_seed(baseline)}", f"  gain   {_gain(result)}"]
-    lines += [*_looks(result), *_copied(result)]
-    lines += [*_unread(run), *_extinct(run)]
+    lines += [*_crossed(result), *_anytime(result), *_noise(result), *_looks(result), *_copied(result)]
+    lines += [*_unread(run), *_failures(result), *_extinct(run)]
     line = run.lineage(winner["individual"]).line()
     lines += ["", f"where it came from ({len(line)} steps on the line of fittest parents)", *_steps(line)]
     spent = result["spent"]
@@ -46,7 +46,8 @@ def report_lines(run: Run) -> list[str]:
         "",
         f"cost     {spent['calls']:,} calls, {tokens}, {money(spent['usd'])}, {duration(result['elapsed_s'])}",
     ]
-    lines += [f"look     evo show {run.path}", f"         evo lineage {run.path}", f"         evo report {run.path}"]
+    path = shell_word(run.path)
+    lines += [f"look     evo show {path}", f"         evo lineage {path}", f"         evo report {path}"]
     return lines
 
 
@@ -55,17 +56,48 @@ def _optimism(result: dict[str, Any]) -> str:
     return "" if excess is None else f"; {100 * excess:+.1f} points beside test"
 
 
-def gain_words(gain: dict[str, Any] | None, *, same: bool) -> str:
-    """Return the paired difference in words, saying so when it is not significant."""
+def gain_words(gain: dict[str, Any] | None, *, same: bool, rows: str = "test") -> str:
+    """Return the paired difference on these rows in words, saying so when it is not significant."""
     if same:
         return "none: no prompt beat the best seed prompt on dev"
     if gain is None:
-        return "unknown: no test rows were scored"
+        return f"unknown: no {rows} rows were scored"
     points = f"{100 * gain['mean']:+.1f} points [{100 * gain['low']:+.1f}, {100 * gain['high']:+.1f}]"
-    words = f"{points}, paired on {gain['n']} test rows, p = {gain['p_value']:.2g}"
+    words = f"{points}, paired on {gain['n']} {rows} rows, p = {gain['p_value']:.2g}"
     if not gain["significant"]:
         return f"{words}: no significant gain"
     return words if gain["mean"] > 0 else f"{words}: the seed prompt is better"
+
+
+def _anytime(result: dict[str, Any]) -> list[str]:
+    """Return what the gain is worth where one looks at a test and goes on; nothing where nothing is compared."""
+    found = result.get("anytime")
+    if found is None or result["winner"]["individual"] == result["baseline"]["individual"]:
+        return []
+    ends = f"[{100 * found['low']:+.1f}, {100 * found['high']:+.1f}]"
+    verdict = "better than the seed prompt" if found["e_value"] >= 1 / (1 - found["confidence"]) else "not settled"
+    return [f"  anytime {ends}, e-value {found['e_value']:.2g}: {verdict}, however often one looks"]
+
+
+def _crossed(result: dict[str, Any]) -> list[str]:
+    """Return what a prompt chosen like the winner scores on rows that did not choose it, where that was asked for."""
+    found = result.get("crossed")
+    if found is None or found["mean"] is None:
+        return []
+    ends = f"[{percent(found['low'])}, {percent(found['high'])}]"
+    return [
+        f"  folds  {percent(found['mean'])} {ends} on {found['n']} dev rows, each under what the other folds chose",
+        f"         gain {gain_words(found['gain'], same=False, rows='dev')}",
+        "         the choice is cross-fitted, the search is not: it saw all rows, so this too is rather optimistic",
+    ]
+
+
+def _noise(result: dict[str, Any]) -> list[str]:
+    """Return how much repeats of a row differ, where rows are asked more than once."""
+    noise = result.get("noise")
+    if noise is None:
+        return []
+    return [f"  noise  {100 * noise:.1f} points of one row from one repeat to the next, as a standard deviation"]
 
 
 def _looks(result: dict[str, Any]) -> list[str]:
@@ -95,6 +127,11 @@ def _unread(run: Run) -> list[str]:
         f"  unread {percent(unread / scored)} of dev replies held no answer and score 0: "
         "name the labels in the seed prompts, or raise model.max_tokens"
     ]
+
+
+def _failures(result: dict[str, Any]) -> list[str]:
+    words = failure_words(result["failures"]) if "failures" in result else ""
+    return [f"  failed {safe(words)}"] if words else []
 
 
 def _extinct(run: Run) -> list[str]:

@@ -17,10 +17,10 @@ from evo.cli.catalog import fetch_local_models
 from evo.cli.display import display
 from evo.cli.reading import print_json
 from evo.cli.report import print_report
-from evo.cli.text import safe
+from evo.cli.text import say, shell_word, shown_path
 from evo.commission import Commission
 from evo.config import load, parse
-from evo.engine import Engine, prepare, reopen
+from evo.engine import CHANGEABLE, Engine, prepare, reopen
 from evo.errors import BudgetExhausted, ConfigError, Interrupted
 from evo.folder import RunFolder
 from evo.forecast import unpaid_founding
@@ -41,13 +41,17 @@ def run(options: Namespace) -> int:
 
 def resume(options: Namespace) -> int:
     """Go on with a run; return the exit code."""
-    folder = RunFolder.open(options.run)
-    wrong = [change for change in options.set if not change.startswith("budget.")]
+    folder = RunFolder.to_write(options.run)
+    named = [change.partition("=")[0] for change in options.set]
+    wrong = [name for name in named if not name.startswith("budget.") and name not in CHANGEABLE]
     if wrong:
-        raise ConfigError(f"a resumed run keeps its settings; only budget.* can change, got {', '.join(wrong)}")
-    budget = parse(folder.manifest["settings"], options.set).budget if options.set else None
+        can = ", ".join(["budget.*", *CHANGEABLE])
+        raise ConfigError(f"a resumed run keeps its settings; only {can} can change, got {', '.join(wrong)}")
+    settings = parse(folder.manifest["settings"], options.set)
+    budget = settings.budget if any(name.startswith("budget.") for name in named) else None
+    changes = {name: getattr(settings, name) for name in CHANGEABLE if name in named}
     fetch_local_models(folder.settings, Console(stderr=True))
-    return _sail(reopen(folder.path, budget=budget), options)
+    return _sail(reopen(folder.path, budget=budget, changes=changes), options)
 
 
 def compact(options: Namespace) -> None:
@@ -61,15 +65,15 @@ def compact(options: Namespace) -> None:
 def _sail(order: Commission, options: Namespace, *, warn: bool = False) -> int:
     console = Console(stderr=options.json)
     for note in order.task.notes:
-        console.print(f"note: {safe(note)}", markup=False, highlight=False, soft_wrap=True)
-    console.print(f"run: {order.path}", markup=False, highlight=False, soft_wrap=True)
+        say(console, f"note: {note}")
+    say(console, f"run: {shown_path(order.path)}")
     with display(console, order.settings, plain=options.plain) as screen:
         engine = Engine(order, address=options.address, watch=screen.show)
         with _stopping(engine.stop, console):
             engine.start()
             try:
                 if warn and (warning := unpaid_founding(order)):  # meanwhile, as executors take seconds to start
-                    console.print(f"warning: {safe(warning)}", markup=False, highlight=False, soft_wrap=True)
+                    say(console, f"warning: {warning}")
             except BaseException:
                 engine.stop()
                 raise
@@ -92,12 +96,10 @@ def _sail(order: Commission, options: Namespace, *, warn: bool = False) -> int:
 
 def _interrupted(order: Commission, console: Console) -> int:
     births = len(ranking(order.path))
-    console.print(
-        f"stopped; {births} scored prompts and every model call are kept in {order.path}\n"
-        f"go on with: evo resume {order.path}",
-        markup=False,
-        highlight=False,
-        soft_wrap=True,
+    say(
+        console,
+        f"stopped; {births} scored prompts and every model call are kept in {shown_path(order.path)}",
+        f"go on with: evo resume {shell_word(order.path)}",
     )
     return 130
 
@@ -112,7 +114,7 @@ def _stopping(stop: Callable[[], None], console: Console) -> Iterator[None]:
         if asked:
             os._exit(130)
         asked = True
-        console.print("stopping: calls under way may finish; again to end at once", markup=False, highlight=False)
+        say(console, "stopping: calls under way may finish; again to end at once")
         stop()
 
     before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}

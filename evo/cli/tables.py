@@ -17,7 +17,7 @@ WIDE = 200
 CELL = 100
 """Most characters of what a query finds in one cell."""
 
-_WORDS = ("operator", "split", "common miss", "input")
+_WORDS = ("operator", "split", "common miss", "input", "prompt", "method", "model", "made by", "setting")
 
 
 def wide_console() -> Console:

@@ -12,8 +12,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from evo.journal import read_pieces, read_table
+from evo.journal import read_pieces
 from evo.model import FAILED, MIGRATION
+from evo.progress import calls_until
 from evo.view.shorten import shortened
 from evo.view.snapshot import Snapshot
 
@@ -29,7 +30,7 @@ KINDS = 12
 
 def course(snapshot: Snapshot) -> dict[str, Any]:
     """Return best and median dev fitness of each island: points of (births, calls, best, median), and arrivals."""
-    calls = _calls_until(snapshot)
+    calls = calls_until(snapshot.folder, snapshot.births["born_at"])
     islands = snapshot.births["island"].to_numpy()
     migrants = np.array(snapshot.births["operator"].to_pylist()) == MIGRATION
     lines = [_line(snapshot, island, np.flatnonzero(islands == island), calls, migrants) for island in snapshot.islands]
@@ -109,18 +110,6 @@ def _running_median(fitness: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]
         last = np.searchsorted(scored, np.arange(len(fitness)), side="right") - 1
         median[scored[0] :] = np.nanmedian(windows, axis=1)[last[scored[0] :]]
     return median
-
-
-def _calls_until(snapshot: Snapshot) -> npt.NDArray[np.int64]:
-    """Return how many calls the whole run had sent, and had an answer to, when each birth was logged."""
-    calls = read_table(snapshot.folder, "calls", ["started_at", "latency_s", "attempts"])
-    took = pc.fill_null(calls["latency_s"], 0.0).to_numpy() * 1e6
-    ended = calls["started_at"].cast(pa.int64()).to_numpy() + took.astype(np.int64)
-    order = np.argsort(ended)
-    sent = np.concatenate([[0], np.cumsum(calls["attempts"].to_numpy()[order])]).astype(np.int64)
-    born = snapshot.births["born_at"].cast(pa.int64()).to_numpy()
-    until: npt.NDArray[np.int64] = sent[np.searchsorted(ended[order], born, side="right")]
-    return until
 
 
 def _method(snapshot: Snapshot, island: int) -> str:

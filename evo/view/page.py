@@ -1,5 +1,7 @@
 """The report of a run as one HTML file that needs nothing else: no network, no library, no server.
 
+The page that follows a run (`evo.view.server`) is the same, but asks its server for the story.
+
 Prompts and replies are untrusted. They stand in the page as JSON that cannot end its element, are shown as text alone,
 with what would steer a screen made visible, and a content security policy lets no script run but the page's own.
 """
@@ -12,7 +14,7 @@ import html
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from string import Template
@@ -20,13 +22,18 @@ from typing import TYPE_CHECKING, Any
 
 from evo.errors import EvoError
 from evo.untrusted import one_line, safe
+from evo.view.shorten import LEAST, shortened
 from evo.view.story import story
 
 if TYPE_CHECKING:
     from evo.run import Run
 
 SCRIPTS = ("page", "draw", "words", "summary", "pictures", "tables", "tree", "detail", "graph", "steer", "start")
+STILL, LIVE = (*SCRIPTS, "still"), (*SCRIPTS, "keep", "live")
+"""Files of a page whose story stands in it, and of one that asks for it and keeps what the reader has set."""
 STYLES = ("page", "parts")
+LONGEST = 24_000
+"""Most characters of any text of a page, whoever forgot to shorten it."""
 _UNSAFE = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"})
 
 
@@ -45,17 +52,41 @@ def write_report(run: Run, path: Path) -> Path:
 
 def html_of(document: Mapping[str, Any]) -> str:
     """Return a story as a page."""
+    about = "This file holds all it shows and asks nothing of any network."
+    return _page(title_of(document["head"]), STILL, data=json_of(document), about=about)
+
+
+def live_html(title: str) -> str:
+    """Return the page that asks ``data.json``, beside it, for the story; it connects to nothing else."""
+    about = "This page follows a run, asks its own server for news and nobody else, and changes nothing."
+    return _page(title, LIVE, data="null", about=about, bar=_file("live.html"), rules=("connect-src 'self'",))
+
+
+def title_of(head: Mapping[str, Any]) -> str:
+    """Return what a page about a run is called: its task, or its name."""
+    return str(head["description"] or head["run"])
+
+
+def _page(
+    title: str, scripts: Sequence[str], *, data: str, about: str, bar: str = "", rules: Sequence[str] = ()
+) -> str:
     style = "".join(_file(f"{name}.css") for name in STYLES)
-    script = "(() => {\n'use strict';\n" + "".join(_file(f"{name}.js") for name in SCRIPTS) + "})();\n"
-    head = document["head"]
-    title = one_line(head["description"] or head["run"], 80)
+    script = _wrapped([_file(f"{name}.js") for name in scripts])
     return Template(_file("page.html")).substitute(
-        title=html.escape(f"{title} · prompt-archipelago"),
-        policy=_policy(style, script),
+        title=html.escape(f"{one_line(title, 80)} · prompt-archipelago"),
+        policy="; ".join((_policy(style, script), *rules)),
         style=style,
         script=script,
-        data=json_of(document),
+        data=data,
+        about=about,
+        bar=bar,
     )
+
+
+def _wrapped(files: Sequence[str]) -> str:
+    """Return a script that names nothing outside itself: what draws a story, and at last what draws it when."""
+    *parts, last = files
+    return f"(() => {{\n'use strict';\nfunction report(story, over) {{\n{''.join(parts)}}}\n{last}}})();\n"
 
 
 def json_of(document: Any) -> str:
@@ -66,9 +97,9 @@ def json_of(document: Any) -> str:
 def _shown(value: Any) -> Any:
     """Return a document whose texts steer no screen, and whose numbers JSON has."""
     if isinstance(value, str):
-        return safe(value)
+        return safe(shortened(value, LONGEST))
     if isinstance(value, Mapping):
-        return {safe(str(key)): _shown(one) for key, one in value.items()}
+        return {safe(shortened(str(key), LEAST)): _shown(one) for key, one in value.items()}
     if isinstance(value, list | tuple):
         return [_shown(one) for one in value]
     if isinstance(value, float):

@@ -15,7 +15,7 @@ from evo.model import Individual
 from evo.secrets import secret_in
 from evo.verdict import SEED, finalists, ranking
 from evo.view.course import course, failures, quality
-from evo.view.graph import NODES, chosen, graph
+from evo.view.graph import NODES, TEXTS, chosen, graph
 from evo.view.kinship import descent, migration, phylogeny
 from evo.view.rows import heat
 from evo.view.shorten import shortened
@@ -27,23 +27,20 @@ if TYPE_CHECKING:
 HIDDEN = "(left out: it looks like a secret)"
 
 
-def story(run: Run, *, nodes: int = NODES) -> dict[str, Any]:
+def story(run: Run, *, nodes: int = NODES, texts: int = TEXTS) -> dict[str, Any]:
     """Return what there is to tell of a run, also of one that goes on: text, numbers, lists and mappings alone.
 
-    ``nodes`` is how many individuals are shown one by one. Reads the log once for each part; takes seconds for tens of
-    thousands of births. Raises EvoError when a file is damaged.
+    ``nodes`` is how many individuals are shown one by one, ``texts`` how many characters their prompts take; the
+    calls that made them take half as many. Reads the log once for each part; takes seconds for tens of thousands of
+    births. Raises EvoError when a file is damaged.
     """
     result = run.result
-    best = _best(run, result)  # first: whoever it is, the births read after it hold them
-    snapshot = Snapshot.of(run.path, run.settings, run.ancestry, best)
+    snapshot = snapshot_of(run, result)
     empty = not len(snapshot.numbers)
     shown: Places = chosen(snapshot, nodes)
     return {
-        "head": _head(run, snapshot),
-        "result": _result(run, result, best),
-        "course": course(snapshot),
-        "descent": descent(snapshot),
-        "graph": graph(snapshot, shown),
+        **_opening(run, snapshot, result),
+        "graph": graph(snapshot, shown, texts),
         "operators": run.operators().to_pylist(),
         "quality": quality(snapshot),
         "migration": None if empty else migration(snapshot),
@@ -53,10 +50,38 @@ def story(run: Run, *, nodes: int = NODES) -> dict[str, Any]:
     }
 
 
-def _best(run: Run, result: Mapping[str, Any] | None) -> int | None:
+def opening(run: Run) -> dict[str, Any]:
+    """Return how a story begins: head, result, course and descent. Raises EvoError when a file is damaged."""
+    result = run.result
+    return _opening(run, snapshot_of(run, result), result)
+
+
+def snapshot_of(run: Run, result: Mapping[str, Any] | None) -> Snapshot:
+    """Return a run as it stands, with the winner by its ``result``, or the best so far where it has none."""
     if result is not None:
-        return int(result["winner"]["individual"])
-    return next(iter(ranking(run.path, 1)), None)
+        best: int | None = int(result["winner"]["individual"])
+    else:  # looked for first: whoever it is, the births read after it hold them
+        best = next(iter(ranking(run.path, 1)), None)
+    return Snapshot.of(run.path, run.settings, run.ancestry, best)
+
+
+def verdict_of(run: Run, result: Mapping[str, Any] | None, best: int | None) -> dict[str, Any] | None:
+    """Return winner, baseline and gain as the run found them, or as they stand; None while nothing is scored."""
+    if result is not None:
+        sides = {name: _finalist(result[name]) for name in ("winner", "baseline")}
+        looks = result.get("looks", 1)
+        found = {"gain": result["gain"], "anytime": result.get("anytime")}
+        return {**sides, **found, "looks": looks, "ended": True, "seed": SEED}
+    if best is None:
+        return None
+    now = finalists(run.path)
+    sides = {name: _so_far(one) for name, one in (("winner", run.individual(best)), ("baseline", now.baseline))}
+    return {**sides, "gain": None, "anytime": None, "looks": 1, "ended": False, "seed": SEED}
+
+
+def _opening(run: Run, snapshot: Snapshot, result: Mapping[str, Any] | None) -> dict[str, Any]:
+    told = {"head": _head(run, snapshot), "result": verdict_of(run, result, snapshot.best)}
+    return {**told, "course": course(snapshot), "descent": descent(snapshot)}
 
 
 def _head(run: Run, snapshot: Snapshot) -> dict[str, Any]:
@@ -100,19 +125,6 @@ def _without_secrets(settings: Any, name: str = "") -> Any:
     if isinstance(settings, str):
         return HIDDEN if secret_in({name: settings}) else shortened(settings)
     return settings
-
-
-def _result(run: Run, result: Mapping[str, Any] | None, best: int | None) -> dict[str, Any] | None:
-    """Return winner, baseline and gain as the run found them, or as they stand; None while nothing is scored."""
-    if result is not None:
-        sides = {name: _finalist(result[name]) for name in ("winner", "baseline")}
-        looks = result.get("looks", 1)
-        return {**sides, "gain": result["gain"], "looks": looks, "ended": True, "seed": SEED}
-    if best is None:
-        return None
-    now = finalists(run.path)
-    sides = {name: _so_far(one) for name, one in (("winner", run.individual(best)), ("baseline", now.baseline))}
-    return {**sides, "gain": None, "looks": 1, "ended": False, "seed": SEED}
 
 
 def _finalist(found: Mapping[str, Any]) -> dict[str, Any]:

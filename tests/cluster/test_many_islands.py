@@ -11,6 +11,7 @@ import pytest
 
 import cluster.relived
 from cluster.broker import Broker
+from cluster.island import Shore
 from cluster.relived import Chronicle
 from evo import Run, evolve
 from evo.engine import reopen
@@ -92,11 +93,11 @@ async def test_islands_that_start_together_are_relived_in_one_reading(run: Run, 
 
     monkeypatch.setattr(cluster.relived, "histories_of", counted)
     log = Chronicle(reopen(run.path), asyncio.Event())
-    first = asyncio.create_task(log.life(0))
+    first = asyncio.create_task(log.life(0, Shore()))
     await asyncio.sleep(0)
-    lives = await asyncio.gather(*map(log.life, range(1, ISLANDS)))
-    assert (await first).told == BIRTHS
-    assert {life.told for life in lives} == {BIRTHS}
+    lives = await asyncio.gather(*(log.life(island, Shore()) for island in range(1, ISLANDS)))
+    assert (await first)[0].told == BIRTHS
+    assert {life.told for life, _ in lives} == {BIRTHS}
     assert len(readings) <= 2
     assert sorted(island for reading in readings for island in reading) == list(range(ISLANDS))
 
@@ -112,7 +113,7 @@ async def test_an_island_whose_past_cannot_be_repeated_does_not_keep_the_others_
 
     monkeypatch.setattr(cluster.relived, "histories_of", broken)
     log = Chronicle(reopen(run.path), asyncio.Event())
-    found = await asyncio.gather(*map(log.life, range(5)), return_exceptions=True)
+    found = await asyncio.gather(*(log.life(island, Shore()) for island in range(5)), return_exceptions=True)
     assert [type(one) for one in found].count(EvoError) == 1
     assert isinstance(found[3], EvoError)
 
@@ -121,5 +122,5 @@ async def test_nobody_is_relived_when_the_run_is_over(run: Run):
     over = asyncio.Event()
     over.set()
     log = Chronicle(reopen(run.path), over)
-    found = await asyncio.gather(*map(log.life, range(3)), return_exceptions=True)
+    found = await asyncio.gather(*(log.life(island, Shore()) for island in range(3)), return_exceptions=True)
     assert [type(one) for one in found] == [Interrupted] * 3

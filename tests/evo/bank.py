@@ -58,6 +58,7 @@ def bank(path: Path, *, run: str = "run", proven: bool = True, **caps: float) ->
     ledger = CallLedger(account, cache, journal)
     if proven:
         ledger._trial.settle(receipt("proof", answer()))
+        ledger.pacing.answered("model", "proof", 4)
     try:
         yield Bank(path, account, cache, journal, ledger)
     finally:

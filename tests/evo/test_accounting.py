@@ -113,6 +113,17 @@ class Stuck:
     async def aclose(self) -> None: ...
 
 
+async def test_retries_that_no_longer_fit_say_nothing_of_the_model(tmp_path, script, slept):
+    inner = script(lambda request: "yes" if request == ASK else busy())
+    with bank(tmp_path / "run", calls=41) as opened:
+        model = Accounted(inner, opened.ledger, Slots(40), "task", 7)
+        await model.complete(ASK)
+        calls = (model.complete(Request.user(f"row {number}")) for number in range(40))
+        found = await asyncio.wait_for(asyncio.gather(*calls, return_exceptions=True), 10)
+        assert {type(error) for error in found} == {BudgetExhausted}
+        assert opened.ledger.given_up is None
+
+
 async def test_a_call_cancelled_on_its_way_is_settled_and_counted(tmp_path):
     with bank(tmp_path / "run", calls=3) as opened:
         stuck = Stuck()
@@ -278,3 +289,70 @@ async def test_slots_grow_at_once_and_shrink_as_calls_end():
     assert max(most) == 1
     slots.resize(0)
     slots.close()
+
+
+class Straggler:
+    """A model whose first attempt at a call takes for ever, the next ones no time."""
+
+    identity, can_choose, can_embed, price = "straggler", False, False, None
+
+    def __init__(self, second: Completion | LlmError) -> None:
+        self.sent = self.cancelled = 0
+        self.second = second
+
+    async def complete(self, request: Request) -> Completion:
+        self.sent += 1
+        try:
+            await asyncio.sleep(30 if self.sent == 1 else 0)
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
+        if isinstance(self.second, LlmError):
+            raise self.second
+        return self.second
+
+    async def aclose(self) -> None: ...
+
+
+async def test_a_straggler_is_sent_a_second_time_and_both_are_counted(tmp_path):
+    with bank(tmp_path / "run", calls=10) as opened:
+        llm = Straggler(Completion("yes", 8, 1, 0.0))
+        assert (await accounted(llm, opened, hedge_after_s=0.01).complete(ASK)).text == "yes"
+        assert (llm.sent, llm.cancelled) == (2, 1)
+        assert opened.account.spent.calls == 2
+        assert opened.account.reserved.calls == 0
+        assert [row["attempts"] for row in opened.calls()] == [2]
+
+
+async def test_what_is_answered_in_time_is_sent_once(tmp_path, script):
+    inner = script()
+    with bank(tmp_path / "run") as opened:
+        assert (await accounted(inner, opened, hedge_after_s=5.0).complete(ASK)).text == "yes"
+        assert len(inner.requests) == opened.account.spent.calls == 1
+
+
+@pytest.mark.parametrize("room", ["budget", "slots"])
+async def test_a_straggler_is_waited_for_where_there_is_no_room_for_a_second(tmp_path, room):
+    with bank(tmp_path / "run", calls=1 if room == "budget" else 10) as opened:
+        llm = Straggler(Completion("yes", 8, 1, 0.0))
+        slots = Slots(1 if room == "slots" else 4)
+        call = asyncio.create_task(Accounted(llm, opened.ledger, slots, "task", hedge_after_s=0.01).complete(ASK))
+        await asyncio.sleep(0.05)
+        assert llm.sent == 1
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        assert opened.account.spent.calls == 1
+
+
+async def test_while_the_first_may_still_answer_a_second_that_fails_ends_nothing(tmp_path):
+    with bank(tmp_path / "run", calls=10) as opened:
+        llm = Straggler(busy())
+        call = asyncio.create_task(accounted(llm, opened, hedge_after_s=0.01).complete(ASK))
+        await asyncio.sleep(0.05)
+        assert (llm.sent, call.done()) == (2, False)
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        assert opened.account.spent.calls == 2
+        assert opened.account.reserved.calls == 0

@@ -50,7 +50,7 @@ def test_a_new_folder_says_all_that_resuming_needs(settings):
     assert re.fullmatch(r"\d{8}-\d{6}-ticket-r-uting", folder.path.name)
     assert {path.name for path in folder.path.iterdir()} == {"run.json", *TABLES}
     manifest = folder.manifest
-    assert manifest["schema"] == 5
+    assert manifest["schema"] == 6
     assert manifest["fingerprint"] == "f" * 8
     assert Path(manifest["base"]).is_absolute()
     assert manifest["versions"]["python"]
@@ -93,7 +93,7 @@ def test_what_is_no_run_names_the_latest_near_it(settings, tmp_path):
 def test_a_run_of_another_schema_is_refused(settings):
     folder = make(settings)
     write_json(folder.path / "run.json", {**folder.manifest, "schema": 99})
-    with pytest.raises(EvoError, match="schema 99, this version reads 5"):
+    with pytest.raises(EvoError, match="schema 99, this version reads 6"):
         RunFolder.open(folder.path)
 
 
@@ -153,3 +153,10 @@ def test_a_hold_keeps_out_this_process_too_and_can_be_taken_again(tmp_path, monk
         Hold(tmp_path / "lock")
     first.release()
     Hold(tmp_path / "lock").release()
+
+
+def test_a_folder_that_cannot_be_written_is_a_message(settings, tmp_path):
+    folder = RunFolder.create(settings, base=tmp_path, title="t", fingerprint="f")
+    (folder.path / "lock").mkdir()
+    with pytest.raises(EvoError, match=r"cannot be written: .*; mend that, or copy the run elsewhere"):
+        folder.hold()

@@ -265,7 +265,7 @@ def test_parts_are_plain_parquet_for_duckdb_and_pandas_while_the_run_goes_on(tmp
     rows = duckdb.sql(f"select child, role from read_parquet('{tmp_path}/edges/*.parquet') order by child").fetchall()
     assert rows == [(number, "base") for number in range(30)]
     assert pd.read_parquet(tmp_path / "edges")["child"].sort_values().to_list() == list(range(30))
-    assert pq.read_schema(tmp_path / "edges" / "part-000000.parquet").metadata[b"prompt_archipelago.schema"] == b"5"
+    assert pq.read_schema(tmp_path / "edges" / "part-000000.parquet").metadata[b"prompt_archipelago.schema"] == b"6"
     journal.close()
 
 

@@ -3,17 +3,19 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from bank import admission, answer, bank, receipt
 
 import evo.ledger
+import evo.pacing
 from evo.budget import Account, Usage
 from evo.errors import BudgetExhausted, ConfigError, EvoError, Interrupted
-from evo.ledger import LOST
+from evo.flights import LOST
 from evo.model import Budget
-from evo.receipts import CANCELLED, Admission
+from evo.receipts import CANCELLED, Admission, Limits
 from evo.store import spent_of
 
 PATIENCE_S = 10
@@ -307,22 +309,25 @@ async def test_a_model_that_never_answers_is_given_up_after_two_calls(tmp_path):
         assert "2 calls to model failed and none was answered, the last with: busy" in str(opened.ledger.given_up)
 
 
-async def test_a_model_that_answered_is_given_up_only_after_many_failures_in_a_row(tmp_path):
+async def test_a_model_that_answered_is_given_up_only_when_patience_is_over(tmp_path, monkeypatch):
+    monkeypatch.setattr(evo.pacing, "QUIET_S", 0.0)
     with bank(tmp_path / "run") as opened:
-        for number in range(60):
+        for number in range(24):
             key = str(number)
             await asyncio.wait_for(opened.ledger.admit(admission(key)), PATIENCE_S)
-            fine = number % 24 == 23
+            fine = number % 4 == 3
             await opened.ledger.settle(receipt(key, answer()) if fine else failed(key))
         lasting = [f"refused {number}" for number in range(40)]
         for key in lasting:  # this row is refused for good: no sign of a model that is down
             await opened.ledger.admit(admission(key))
             await opened.ledger.settle(receipt(key, None, error="content filter"))
         assert opened.ledger.given_up is None
-        for number in range(25):
-            await opened.ledger.admit(admission(f"down {number}"))
+        hasty = Limits(patience_s=0.0)
+        for number in range(4):
+            assert opened.ledger.given_up is None
+            await opened.ledger.admit(replace(admission(f"down {number}"), limits=hasty))
             await opened.ledger.settle(failed(f"down {number}"))
-        assert "failed in a row" in str(opened.ledger.given_up)
+        assert "patience_s 0" in str(opened.ledger.given_up)
         assert "then `evo resume` goes on" in str(opened.ledger.given_up)
 
 

@@ -11,6 +11,7 @@ from evo.cli.report import gain_words, report_lines
 from evo.folder import RunFolder, write_json
 from evo.model import Evaluation, Outcome, Prompt
 from evo.run import Run
+from evo.schema import evaluation_rows
 from evo.settings import RunSettings
 from evo.verdict import finalists, verdict
 
@@ -56,3 +57,18 @@ def test_a_line_of_descent_shows_the_parts_that_changed(tmp_path: Path) -> None:
     write_json(folder.path / "result.json", ended)
     steps = [line.split("island 0")[1].strip() for line in report_lines(Run(folder.path)) if "island 0" in line]
     assert steps == ["Sort.", "[system] You are kind.", "Name it."]
+
+
+def test_the_report_says_what_a_gain_is_worth_however_often_one_looks(tmp_path: Path) -> None:
+    settings = RunSettings.model_validate({"task": {"data": "x"}, "storage": str(tmp_path)})
+    folder = RunFolder.create(settings, base=Path("."), title="t", fingerprint="f")
+    tested = [
+        *evaluation_rows(1, [Outcome(100 + row, 1.0) for row in range(30)], "test"),
+        *evaluation_rows(0, [Outcome(100 + row, float(row % 2)) for row in range(30)], "test"),
+    ]
+    write(folder.path, [born(0, "seed", [0, 1]), born(1, "child", [1, 1], (0, "base"))], evaluations=tested)
+    ended = verdict(folder.path, finalists(folder.path), status="done", spent=Usage(4), elapsed_s=1.0, seed=0)
+    write_json(folder.path / "result.json", ended)
+    (said,) = [line for line in report_lines(Run(folder.path)) if line.startswith("  anytime")]
+    assert "e-value" in said
+    assert said.endswith("better than the seed prompt, however often one looks")

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from bank import answer, receipt
 
+import evo.journal
+import evo.schema
 from evo.cache import AnswerCache
 from evo.config import parse
 from evo.folder import RunFolder
-from evo.journal import Journal
+from evo.journal import CLOCK_S, Journal
 from evo.model import Completion
 from evo.schema import call_row, event_row
 from evo.store import RunStore, elapsed_of
@@ -60,17 +62,39 @@ def pay(store: RunStore, *keys: str, remember: bool = True) -> None:
         store.cache.put((key, answer(key)) for key in keys)
 
 
-def test_time_after_the_last_event_of_a_killed_attempt_is_known_from_its_calls(path):
-    def call(at: float, latency_s: float, *, recalled: bool = False) -> dict[str, object]:
-        paid = receipt(f"{at}", replace(answer("yes"), latency_s=latency_s), started_at=at)
-        return call_row(paid, recalled=recalled)
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The monotonic clock of journals, to be set."""
+    now = [100.0]
+    monkeypatch.setattr(evo.journal.time, "monotonic", lambda: now[0])
+    return now
 
-    for number, began in enumerate((1000.0, 5000.0)):
-        journal = Journal(path, attempt=number)
-        journal.append({"events": [{**event_row(0, "started"), "at": int(began * 1e6)}]})
-        journal.append({"calls": [call(began + 90, 10.0), call(began + 99, 500.0, recalled=True)]})
-        journal.close()
-    assert elapsed_of(path) == (pytest.approx(200.0), 2)
+
+def attempt(path: Path, clock: list[float], number: int, seconds: float, rows: int) -> None:
+    """Log rows over a time, and end as if killed: nothing says that it has ended."""
+    journal = Journal(path, attempt=number, seal_s=1e6)
+    journal.append({"events": [event_row(-1, "started")]})
+    for _ in range(rows):
+        clock[0] += seconds / rows
+        journal.append({"edges": [{"child": 1, "parent": 0, "role": "base", "place": 0}]})
+    journal.close()
+
+
+def test_a_killed_attempt_took_the_time_that_was_logged_last(path, clock):
+    attempt(path, clock, 0, 100.0, rows=50)
+    attempt(path, clock, 1, 63.0, rows=21)
+    elapsed_s, attempts = elapsed_of(path)
+    assert attempts == 2
+    assert 163.0 - 2 * CLOCK_S <= elapsed_s <= 163.0
+
+
+@pytest.mark.parametrize("jump_s", [-86_400, 86_400], ids=["back", "ahead"])
+def test_a_wall_clock_that_jumps_takes_no_time_from_the_budget(path, clock, jump_s, monkeypatch):
+    attempt(path, clock, 0, 20.0, rows=10)
+    now_ns = time.time_ns()
+    monkeypatch.setattr(evo.schema.time, "time_ns", lambda: now_ns + jump_s * 10**9)
+    attempt(path, clock, 1, 20.0, rows=10)
+    assert elapsed_of(path) == (pytest.approx(40.0, abs=2 * CLOCK_S), 2)
 
 
 def test_a_run_closed_well_finds_its_answers_without_writing_them_again(open_store, written):

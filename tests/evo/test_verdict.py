@@ -3,10 +3,10 @@ from __future__ import annotations
 import pytest
 from records import born, write
 
+from evo.best import Best, Estimate, Gain
 from evo.budget import Usage
 from evo.errors import EvoError
 from evo.model import FAILED, Individual, Outcome, Prompt, individual_number
-from evo.run import Best, Estimate, Gain
 from evo.schema import evaluation_rows
 from evo.verdict import finalists, looks_at_test, ranking, test_scores, verdict
 
@@ -100,6 +100,9 @@ def test_the_verdict_pairs_the_winner_with_the_best_seed_on_shared_test_rows(tmp
     assert result["baseline"]["test"]["n"] == 41
     assert (result["gain"]["mean"], result["gain"]["n"], result["gain"]["significant"]) == (0.5, 40, True)
     assert result["spent"] == {"calls": 5, "tokens": 6, "usd": None}
+    assert (result["anytime"]["n"], result["anytime"]["e_value"] > 20, result["anytime"]["low"] > 0) == (40, True, True)
+    again = verdict(path, finalists(path), status="done", spent=Usage(), elapsed_s=0.0, seed=0, looks=2)
+    assert again["anytime"]["e_value"] == pytest.approx(result["anytime"]["e_value"] / 2)
     Best(finalists(path).winner, Estimate(**result["winner"]["test"]), Gain(**result["gain"]))
     assert result == verdict(path, finalists(path), status="done", spent=Usage(5, 6, None), elapsed_s=1.5, seed=0)
 
@@ -120,7 +123,7 @@ def test_each_pair_of_finalists_is_another_look_at_the_test_rows(tmp_path, winne
 def test_without_test_rows_there_is_no_test_score_and_no_gain(tmp_path):
     path = write(tmp_path, [born(0, "seed"), born(1, "child", [1, 1], (0, "base"))])
     result = verdict(path, finalists(path), status="budget", spent=Usage(), elapsed_s=0.0, seed=0)
-    assert result["winner"]["test"] is result["baseline"]["test"] is result["gain"] is None
+    assert result["winner"]["test"] is result["baseline"]["test"] is result["gain"] is result["anytime"] is None
 
 
 def test_where_no_seed_was_scored_there_is_no_gain(tmp_path):

@@ -18,7 +18,7 @@ from reported import archipelago, reported
 from evo.errors import EvoError
 from evo.untrusted import safe
 from evo.view import page
-from evo.view.page import SCRIPTS, STYLES, html_of, json_of
+from evo.view.page import LIVE, STILL, STYLES, html_of, json_of
 from evo.view.story import story
 
 WEB = Path(page.__file__).with_name("web")
@@ -89,7 +89,7 @@ def test_the_page_names_no_other_place(tmp_path: Path) -> None:
 
 
 def test_every_file_of_the_page_is_used_and_short() -> None:
-    used = {f"{name}.js" for name in SCRIPTS} | {f"{name}.css" for name in STYLES} | {"page.html"}
+    used = {f"{name}.js" for name in {*STILL, *LIVE}} | {f"{name}.css" for name in STYLES} | {"page.html", "live.html"}
     assert {path.name for path in WEB.iterdir()} == used
     assert max(len(path.read_text(encoding="utf-8").splitlines()) for path in WEB.iterdir()) <= 300
 

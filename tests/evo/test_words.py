@@ -80,3 +80,17 @@ def test_signs_alone_a_lone_word_and_two_words_out_of_order_say_nothing():
 def test_in_long_texts_frequent_words_begin_no_match_and_still_belong_to_one():
     text = " ".join(f"the text {number} of the day" for number in range(LONG))
     assert len(taken(words(f"first {text}"), words(f"{text} last"))) >= 6 * LONG - 2
+
+
+def test_of_long_texts_the_ends_are_aligned_and_what_is_between_them_in_bounded_time():
+    filler = [f"word{number % 977}" for number in range(20_000)]
+    before, after = " ".join(["a", *filler, "z"]), " ".join(["a", *reversed(filler), "z"])
+    found = changes(before, after)
+    assert [change.kind for change in found] == [SAME, REMOVED, ADDED, SAME]
+    assert (found[0].text, found[-1].text) == ("a ", " z")
+    near = " ".join(["a", *filler[:9000], "new", *filler[9001:], "z"])
+    assert [(one.kind, one.text) for one in changes(before, near)][1:3] == [(REMOVED, filler[9000]), (ADDED, "new")]
+    own, other = words(near), words(before)
+    assert set(range(len(own))) - set(taken(own, other)) == {9001}
+    assert taken(own, other)[19_000] == 19_000
+    assert set(taken(words(after), other)) == {0, 20_001}

@@ -1,4 +1,4 @@
-"""A run against a real OpenAI-compatible server on loopback, through LiteLLM: task and operator calls alike."""
+"""A run against a real OpenAI-compatible server on loopback, through either client: task and operator calls alike."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ from fitness.llamacpp import LocalOptions, load
 pytestmark = pytest.mark.real
 
 
-def test_evoprompt_over_http(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("client", ["direct", "litellm"])
+def test_evoprompt_over_http(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, client: str) -> None:
     server = load(locate("local/smollm2-135m"), LocalOptions(), "a-key-of-this-test")
     monkeypatch.setenv("OPENAI_API_KEY", "a-key-of-this-test")
     config = tmp_path / "http.yaml"
     config.write_text(f"""
 task: {{data: {EXAMPLES / "messages.jsonl"}, input: message, target: label, scorer: choice}}
 prompts: ["Classify the message as complaint, praise or question.", "What is this message?"]
-model: {{name: openai/smollm2, api_base: "{server.listening_address}/v1", max_tokens: 6}}
+model: {{name: openai/smollm2, api_base: "{server.listening_address}/v1", max_tokens: 6, client: {client}}}
 method: {{name: evoprompt-ga, population: 2, generations: 2, max_tokens: 60}}
 racing: {{name: subset, n: 8}}
 budget: {{calls: 60}}

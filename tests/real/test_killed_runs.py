@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from command import EXAMPLES, evo, only_run, running, wait_for
+from faulty import births
 
 import evo as library
 from evo.journal import read_table
@@ -110,3 +111,33 @@ def test_a_run_that_another_process_writes_is_refused(tmp_path: Path, monkeypatc
         started = time.monotonic()
         evo("resume", only_run(tmp_path / "runs"), "--plain", cwd=tmp_path, code=1)
         assert time.monotonic() - started < 30
+
+
+def test_in_lockstep_a_killed_run_ends_with_the_lineage_of_one_that_was_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (EXAMPLES / "toy.yaml").read_text().replace("toy.jsonl", str(EXAMPLES / "toy.jsonl"))
+    text = text.replace("calls: 20000", "births: 36").replace("method: evoprompt-ga", "method: tide")
+    text = text.replace("model: fake/toy", "model: {name: fake/toy, options: {latency_ms: 10}}")
+    lineages = []
+    for kills in (0, 3):
+        folder = tmp_path / str(kills)
+        folder.mkdir()
+        file = folder / "toy.yaml"
+        file.write_text(f"{text}\nlockstep: true\nexecutor: inline\nmigration: {{every: 4}}\ncache: false\n")
+        arguments: list[str | Path] = ["run", file]
+        for moment in (200, 500, 800)[:kills]:
+            with running(*arguments, "--plain", cwd=folder) as process:
+                wait_for(lambda moment=moment, folder=folder: calls_logged(folder / "runs") >= moment)
+                assert process.poll() is None
+                process.kill()
+                process.wait()
+            arguments = ["resume", only_run(folder / "runs")]
+        evo(*arguments, "--plain", cwd=folder)
+        lineages.append(library.open_run(only_run(folder / "runs")))
+    whole, killed = lineages
+    assert births(killed) == births(whole)
+    assert whole.migrations().num_rows > 0
+    moves = ["from_island", "to_island", "individual", "copy", "accepted", "reason", "step"]
+    order = [("to_island", "ascending"), ("step", "ascending"), ("individual", "ascending")]
+    assert killed.migrations().select(moves).sort_by(order) == whole.migrations().select(moves).sort_by(order)

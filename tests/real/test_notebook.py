@@ -40,4 +40,13 @@ def test_the_example_notebook_runs(tmp_path: Path) -> None:
     for name in ("lineage.ipynb", "toy.yaml", "toy.jsonl"):
         (tmp_path / name).write_text((EXAMPLES / name).read_text())
     notebook = nbformat.read(tmp_path / "lineage.ipynb", as_version=4)
-    NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    for cell in notebook.cells:
+        cell["outputs"] = []
+    NotebookClient(notebook, timeout=240, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    outputs = [output.get("data", {}) for cell in notebook.cells for output in cell["outputs"]]
+    run, lineage, individual = (data["text/html"] for data in outputs if "text/html" in data)
+    assert "Gain over the best seed prompt" in run
+    assert run.count("data:image/svg+xml;base64,") == 2
+    assert run.index("data:image/svg+xml;base64,") < run.index("<iframe")
+    assert "gain over its parent" in lineage
+    assert "optimistic where it was chosen by it" in individual

@@ -77,7 +77,7 @@ function individuals() {
   ];
   const box = table(`${plural(count, 'individual')}, the fittest first`, columns, order.slice(0, PAGE));
   const body = box.querySelector('tbody');
-  const more = h('button', { type: 'button', click: () => {
+  const more = h('button', { type: 'button', class: 'more', click: () => {
     const next = order.slice(body.rows.length, body.rows.length + PAGE);
     body.append(...table('', columns, next).querySelector('tbody').rows);
     if (body.rows.length >= count) more.remove();

@@ -3,8 +3,8 @@ const lanes = [...new Set(graph.island)].sort((a, b) => a - b);
 const laneOf = new Map(lanes.map((island, lane) => [island, lane]));
 const [worst, fittest] = extent(graph.fitness.filter((_, place) => graph.status[place] !== 'failed'));
 const firstStep = graph.step.reduce((a, b) => Math.min(a, b), Infinity), lastStep = graph.step.reduce((a, b) => Math.max(a, b), 0);
-const view = { from: firstStep, to: lastStep, selected: -1, ancestors: new Set(), width: 0, height: 0, left: 0, lane: 0, x: [], y: [] };
-const canvas = h('canvas', { tabindex: '0', role: 'application', 'aria-roledescription': 'lineage graph', 'aria-label': `Lineage graph: ${plural(count, 'individual')} on ${plural(lanes.length, 'island')}`, 'aria-describedby': 'graph-help' });
+const view = { from: firstStep, to: lastStep, selected: -1, follows: true, ancestors: new Set(), width: 0, height: 0, left: 0, lane: 0, x: [], y: [] };
+const canvas = h('canvas', { id: 'graph', tabindex: '0', role: 'application', 'aria-roledescription': 'lineage graph', 'aria-label': `Lineage graph: ${plural(count, 'individual')} on ${plural(lanes.length, 'island')}`, 'aria-describedby': 'graph-help' });
 const pen = canvas.getContext('2d');
 const shapeOf = graph.id.map((_, place) => {
   if (graph.status[place] === 'failed') return 'cross';

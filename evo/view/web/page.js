@@ -1,8 +1,8 @@
-// The document, and the few words every part of the page is made with. All texts are set as text, never as markup.
-const story = JSON.parse(document.getElementById('data').textContent);
+// The document, `story`, and the few words every part of the page is made with. All texts are set as text, never as markup.
 const graph = story.graph;
 const placeOf = new Map(graph.id.map((number, place) => [number, place]));
 const ISLAND = 2 ** 40;
+const unmade = new WeakMap();
 
 /** Return an element; properties that are functions listen, `data` and attributes are set as they are. */
 function h(tag, properties, ...children) {
@@ -60,8 +60,15 @@ function table(caption, columns, rows, options = {}) {
 /** Return a disclosure that makes its content when it is first opened. */
 function later(title, make) {
   const details = h('details', null, h('summary', null, title));
-  details.addEventListener('toggle', () => { if (details.open && details.children.length === 1) details.append(make()); });
+  unmade.set(details, make);
+  details.addEventListener('toggle', () => { if (details.open) fill(details); });
   return details;
+}
+
+/** Make the content of a disclosure, if it has not been made. */
+function fill(details) {
+  if (unmade.has(details)) details.append(unmade.get(details)());
+  unmade.delete(details);
 }
 
 /** Return a prompt's parts as text, each under its name where there are several. */

@@ -5,11 +5,18 @@ const NEAR = 14;
 function select(place) {
   if (place === null || place === undefined || place < 0) return;
   view.selected = place;
+  view.follows = false;
   view.ancestors = ancestorsOf(place);
   document.getElementById('detail').replaceChildren(...h('div', null, detailOf(place)).childNodes);
   say(wordsOf(place));
   reveal(graph.step[place]);
   soon();
+}
+
+/** Select the best, and whoever is the best later. */
+function follow() {
+  select(graph.best);
+  view.follows = true;
 }
 
 /** Select an individual from elsewhere in the page, and go there. */
@@ -120,7 +127,7 @@ function lineage() {
     h('p', { class: 'lead' }, 'A lane for each island; births from left to right, dev fitness upwards within a lane. Select one to see where it comes from.'),
     left > 0 && h('p', { class: 'note warn' }, `${whole(count)} of ${whole(graph.total)} individuals are shown: the best one’s ancestors, then the fittest. The other ${whole(left)}, and links to them, are left out.`),
     h('div', { class: 'tools' }, tool('+', () => zoom(0.6), 'Zoom in'), tool('−', () => zoom(1 / 0.6), 'Zoom out'), tool('All', () => show(firstStep, Infinity), 'Show all births'),
-      graph.best !== null && tool('The best', () => select(graph.best)), h('form', { submit: search }, input, h('button', { type: 'submit' }, 'Go'))),
+      graph.best !== null && tool('The best', follow), h('form', { submit: search }, input, h('button', { type: 'submit' }, 'Go'))),
     h('div', { class: 'lineage' },
       h('div', null, h('div', { class: lanes.length > 12 ? 'board tall' : 'board' }, canvas), legend(),
         h('p', { class: 'note only-screen', id: 'graph-help' }, 'Drag to move, pinch or Ctrl and wheel to zoom. With the graph in focus: left to the parent, right to the fittest child, up and down through the births of an island, Home to the first, End to the best, + − 0 to zoom, Enter to read.')),

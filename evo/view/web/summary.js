@@ -12,7 +12,7 @@ function head() {
     calls: whole(run.calls), tokens: whole(run.tokens), cost: money(run.usd), time: duration(run.elapsed_s), seed: String(run.seed),
   };
   if (facts['model for operators'] === facts.model) delete facts['model for operators'];
-  document.getElementById('head').append(
+  document.getElementById('head').replaceChildren(
     h('p', { class: 'eyebrow' }, h('span', { class: open ? 'state open' : 'state' }, state), bdi(run.run), ` · as of ${made} UTC`),
     h('h1', null, bdi(run.description || run.run)),
     factsOf(facts),
@@ -55,6 +55,7 @@ function verdict() {
     scores(result),
     h('p', { class: 'note' }, 'The dev score chose this prompt among many and is therefore optimistic. Test rows were seen by nothing in the search. ',
       'It is individual ', link(winner.individual), ', made by ', bdi(winner.operator), ` on island ${winner.island}.`),
+    result.anytime && baseline.individual !== winner.individual && h('p', { class: 'note' }, `However often one looks at the test while it goes on: ${range(result.anytime.low, result.anytime.high)} points, e-value ${Number(result.anytime.e_value.toPrecision(2))} (20 and more: better than the seed prompt).`),
     result.looks > 1 && h('p', { class: 'note warn' }, `These test rows have judged ${result.looks} pairs of finalists, as resumes ended with others: test and gain are less sure.`),
     unread && h('p', { class: 'note warn' }, `${percent(story.failures.unparsed / story.failures.scored)} of dev replies held no answer and score 0: name the labels in the seed prompts, or raise model.max_tokens.`),
     baseline && baseline.individual !== winner.individual && later('The prompt it is compared with', () =>

@@ -1,0 +1,70 @@
+"""Calls under way and counts of those that have ended: what a `CallLedger` holds in memory."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from dataclasses import dataclass, field
+
+from evo.budget import Usage
+from evo.errors import Interrupted
+from evo.receipts import Admission, Receipt
+
+SCORING = ("task", "judge")
+"""Purposes of the calls that scoring a row takes: see `evo.ports.Task.calls`."""
+LOST = "lost with its worker"
+"""Error of a call whose worker is gone: whether it was sent and billed is not known, so it counts as sent."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts for the display and for what is set aside."""
+
+    sent: int = 0
+    recalled: int = 0
+    shared: int = 0
+    failed: int = 0
+    task_tokens: int = 0
+    task_usd: float = 0.0
+    task_calls: int = 0
+    task_attempts: int = 0
+    task_recalled: int = 0
+    """Of the task calls, those that took no time: another run had the answer."""
+
+    def likely(self, calls: int) -> Usage:
+        """Return what so many more task calls will take, by what such calls took so far."""
+        seen = max(1, self.task_calls)
+        calls = math.ceil(calls * max(1.0, self.task_attempts / seen))
+        return Usage(calls, round(calls * self.task_tokens / seen), calls * self.task_usd / seen)
+
+
+@dataclass(slots=True)
+class Flight:
+    """A call under way: what is reserved for its present attempt, and how many attempts failed before."""
+
+    admission: Admission
+    wanted: Usage
+    landed: asyncio.Future[None]
+    began_at: float = field(default_factory=time.time)
+    failed: int = 0
+    lost: Usage = field(default_factory=Usage)
+    """What failed attempts took, settled already."""
+
+
+def interrupted() -> Interrupted:
+    """Return the error that ends a run on request."""
+    return Interrupted("the run was asked to stop; resume it to go on")
+
+
+def lost_with_its_worker(flight: Flight) -> Receipt:
+    """Return the receipt of a call of which nothing will be heard any more."""
+    asked, attempts = flight.admission, flight.failed + flight.wanted.calls
+    return Receipt(
+        asked.key, asked.model, asked.purpose, asked.individual, flight.began_at, None, LOST, attempts, transient=True
+    )
+
+
+def most_of(admission: Admission) -> Usage:
+    """Return the most that an attempt can use."""
+    return Usage(1, admission.tokens, admission.usd)

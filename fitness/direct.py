@@ -1,0 +1,192 @@
+"""Models behind an OpenAI-compatible endpoint, asked directly over HTTP (aiohttp), without LiteLLM.
+
+The same requests, answers, errors and identity as `fitness.llm.LiteLlm`, for a tenth of its CPU: LiteLLM translates
+for a hundred providers and looks up prices, neither of which such an endpoint needs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+from urllib.parse import urlsplit
+
+import orjson
+
+from evo.errors import ConfigError, LlmError
+from evo.model import Completion, Request
+from evo.ports import Price
+from evo.settings import ModelSettings
+from fitness.embedding import unit
+from fitness.endpoints import (
+    NO_KEY,
+    asked,
+    empty_reply,
+    identity_of,
+    no_choices,
+    no_embedding,
+    own_key,
+    own_price,
+    refuse_reserved,
+)
+from fitness.provider_errors import refusal
+
+PREFIX = "openai/"
+_LITELLMS = frozenset(
+    {"allowed_openai_params", "custom_llm_provider", "drop_params", "extra_body", "extra_headers", "mock_response"}
+)
+"""Options that are LiteLLM's own: an endpoint knows none of them."""
+
+
+class DirectLlm:
+    """``openai/NAME`` at an ``api_base``, one request to the endpoint a call; see `LiteLlm` for likelihoods.
+
+    Options are added to the body as they stand. The price is the settings' alone. The key is that of ``api_key_env``,
+    else OPENAI_API_KEY. Raises ConfigError for another name, for an option that is set elsewhere or is LiteLLM's own,
+    and for a missing key.
+    """
+
+    def __init__(self, settings: ModelSettings) -> None:
+        if not settings.name.startswith(PREFIX) or settings.api_base is None:
+            raise ConfigError(
+                f"client direct: expected openai/NAME with an api_base, got {settings.name}; use client: litellm"
+            )
+        if foreign := sorted(_LITELLMS & set(settings.options)):
+            raise ConfigError(f"client direct: option {foreign[0]} is LiteLLM's; remove it, or use client: litellm")
+        refuse_reserved(settings)
+        self._settings, self._base = settings, settings.api_base.rstrip("/")
+        self._key = own_key(settings) or os.environ.get("OPENAI_API_KEY", "").strip() or NO_KEY
+        self._price = own_price(settings)
+        self._session: Any = None
+        self._fixed = {**settings.options, "model": settings.name.removeprefix(PREFIX)}
+
+    @property
+    def identity(self) -> str:
+        """The same as LiteLLM's: an answer is the endpoint's, whoever asks."""
+        return identity_of(self._settings)
+
+    @property
+    def can_choose(self) -> bool:
+        """False: see `LiteLlm`."""
+        return False
+
+    @property
+    def can_embed(self) -> bool:
+        """True: whether the endpoint does is known once it is asked."""
+        return True
+
+    @property
+    def price(self) -> Price | None:
+        """The settings' price."""
+        return self._price
+
+    async def complete(self, request: Request) -> Completion:
+        """Send one request once. Raises LlmError with what the endpoint said, secrets removed."""
+        if request.choices:
+            raise no_choices(self._settings)
+        started = time.perf_counter()
+        reply = await self._reply(
+            f"{self._base}/{'embeddings' if request.embedding else 'chat/completions'}",
+            orjson.dumps({**self._fixed, **asked(_encodable(request))}),
+        )
+        read = self._read_embedding if request.embedding else self._read
+        try:
+            return read(reply, time.perf_counter() - started)
+        except (LookupError, TypeError, AttributeError, ValueError) as error:
+            raise self._unreadable(f"{type(error).__name__}: {error}") from None
+
+    async def aclose(self) -> None:
+        """Close the connections; later calls open new ones."""
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+    async def _reply(self, url: str, body: bytes) -> Any:
+        import aiohttp
+
+        if self._session is None:
+            self._session = _session(self._base, self._key, self._settings.timeout_s)
+        status = 0
+        try:
+            async with self._session.post(url, data=body, allow_redirects=False) as response:
+                status, headers = response.status, response.headers
+                content = await response.read()
+        except asyncio.TimeoutError:
+            raise refusal(408, "", self._settings, self._key) from None
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            if status == 200:
+                raise self._unreadable(f"{type(error).__name__}: {error}") from None
+            raise refusal(503, str(error) or type(error).__name__, self._settings, self._key) from None
+        if status != 200:
+            waits = {"retry-after": headers.get("Retry-After", "")}
+            raise refusal(status, _said(status, content), self._settings, self._key, waits)
+        try:
+            return orjson.loads(content)
+        except ValueError as error:
+            raise self._unreadable(str(error)) from None
+
+    def _unreadable(self, why: str) -> LlmError:
+        """Return the error of an answer that came, and was perhaps billed, but cannot be read."""
+        error = refusal(503, f"expected an answer in JSON as OpenAI's API gives it: {why}", self._settings, self._key)
+        return LlmError(str(error), transient=True, tokens=None, usd=None)
+
+    def _read(self, reply: Any, latency_s: float) -> Completion:
+        choice = reply["choices"][0] if reply["choices"] else {}
+        text = choice["message"]["content"] if choice else ""
+        prompt_tokens, output_tokens, cost = self._used(reply)
+        if text is None or not text.strip():
+            raise empty_reply(choice.get("finish_reason"), prompt_tokens + output_tokens or None, cost)
+        return Completion(text, prompt_tokens, output_tokens, cost, latency_s)
+
+    def _read_embedding(self, reply: Any, latency_s: float) -> Completion:
+        tokens, _, cost = self._used(reply)
+        vector = reply["data"][0]["embedding"] if reply["data"] else []
+        if not isinstance(vector, list) or not all(isinstance(value, int | float) for value in vector):
+            raise no_embedding(tokens or None, cost)
+        return Completion("", tokens, 0, cost, latency_s, embedding=unit(vector))
+
+    def _used(self, reply: Any) -> tuple[int, int, float | None]:
+        """Return prompt tokens, output tokens and their cost."""
+        usage = reply.get("usage") or {}
+        prompt, output = (int(usage.get(name) or 0) for name in ("prompt_tokens", "completion_tokens"))
+        return prompt, output, self._price.cost(prompt, output) if self._price and prompt else None
+
+
+def _session(api_base: str, key: str, timeout_s: float) -> Any:
+    import aiohttp
+
+    parts = urlsplit(api_base)
+    bypassed = urllib.request.proxy_bypass(parts.hostname or "")
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0),  # how many calls go out is decided by others
+        timeout=aiohttp.ClientTimeout(total=timeout_s),
+        headers={"Authorization": f"Bearer {key}", "Content-Type": "application/json"},
+        # Once here: trust_env would look at every call, and take other keys out of .netrc.
+        proxy=None if bypassed else urllib.request.getproxies().get(parts.scheme),
+        cookie_jar=aiohttp.DummyCookieJar(),
+    )
+
+
+def _encodable(request: Request) -> Request:
+    """Return the request without halves of surrogate pairs, which UTF-8 cannot hold."""
+    try:
+        request.text.encode()
+    except UnicodeEncodeError:
+        whole = ((role, text.encode("utf-8", "replace").decode()) for role, text in request.messages)
+        return replace(request, messages=tuple(whole))
+    return request
+
+
+def _said(status: int, content: bytes) -> str:
+    """Return the provider's words in an error's body."""
+    try:
+        body = orjson.loads(content)
+    except ValueError:
+        body = None
+    error = body.get("error") or body.get("detail") or body if isinstance(body, Mapping) else None
+    words = error.get("message") or error if isinstance(error, Mapping) else error
+    return str(words) if words else f"HTTP {status}: {content.decode('utf-8', 'replace')}"
