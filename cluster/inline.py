@@ -26,7 +26,7 @@ class InlineFleet:
 
     async def open(self, workers: int) -> Broker:
         """See `Fleet`."""
-        self._workers = workers
+        self._asked_for = workers
         self._broker = Broker(self._order.path, self._order.settings, workers=workers)
         return self._broker
 
@@ -36,7 +36,7 @@ class InlineFleet:
 
     def room(self) -> int:
         """See `Fleet`."""
-        return self._workers
+        return self._asked_for
 
     def island(self, number: int, shore: Shore, life: Life[Any]) -> Awaitable[tuple[Individual, ...]]:
         """See `Fleet`."""
