@@ -14,6 +14,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from processes import family_mb
+
 from evo.journal import read_table
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -47,21 +49,12 @@ def _run(config: Path, changes: list[str]) -> tuple[float, float]:
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         peak = 0.0
         while process.poll() is None:
-            peak = max(peak, _family_mb(process.pid))
+            peak = max(peak, family_mb(process.pid))
             time.sleep(0.25)
         (manifest,) = Path(folder).glob("runs/*/run.json")
         calls = read_table(manifest.parent, "calls", ["started_at", "latency_s"]).to_pylist()
     first = min(call["started_at"].timestamp() + call["latency_s"] for call in calls)
     return first - started, peak
-
-
-def _family_mb(root: int) -> float:
-    listing = subprocess.run(["ps", "-eo", "pid,ppid,rss"], capture_output=True, text=True, check=True).stdout
-    rows = [tuple(map(int, line.split())) for line in listing.splitlines()[1:]]
-    family = {root}
-    while grown := {pid for pid, parent, _ in rows if parent in family} - family:
-        family |= grown
-    return sum(rss for pid, _, rss in rows if pid in family) / 1024
 
 
 if __name__ == "__main__":

@@ -11,27 +11,25 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from cluster.finals import finish
-from cluster.island import Shore, offer_of
-from cluster.migration import is_time
+from cluster.island import Shore
+from cluster.relived import Chronicle
 from cluster.remote import AnyBroker
 from cluster.topology import topology
 from cluster.workers import WorkerPlan
 from evo.commission import Commission, Watch, final_calls
 from evo.errors import ConfigError, EvoError, Interrupted
-from evo.history import history_of
-from evo.life import Life, begin, repeat
+from evo.life import Life
 from evo.model import Individual
 from evo.randomness import child_rng
 from evo.schema import EXTINCT, LOST_ISLAND, event_row
 
 WATCH_S = 0.25
+LOOK_S = 5.0
+"""How often we look for nodes that have joined or left."""
 GRACE_S = 10.0
 """How long calls under way may take to end after a stop."""
 RESTART_WAITS_S = (0.0, 1.0, 3.0, 9.0, 27.0)
 """Before each new start of a lost worker or island; then the run gives up. Ray takes half a minute to miss a node."""
-
-TURN = 50
-"""Steps of an island that are relived before others have their turn: some milliseconds."""
 
 
 class Fleet(Protocol):
@@ -48,6 +46,10 @@ class Fleet(Protocol):
 
     def worker(self, number: int, plan: WorkerPlan) -> Awaitable[None]:
         """Start a worker under a number no other has had; done when it has gone home."""
+        ...
+
+    def room(self) -> int:
+        """Return how many workers there is room for now, one at least: nodes come and go."""
         ...
 
     def island(self, number: int, shore: Shore, life: Life[Any]) -> Awaitable[tuple[Individual, ...]]:
@@ -75,15 +77,25 @@ async def sail(order: Commission, fleet: Fleet, workers: int, stop: asyncio.Even
 async def _voyage(
     order: Commission, fleet: Fleet, broker: AnyBroker, workers: int, stop: asyncio.Event, watch: Watch
 ) -> None:
-    models = [order.models_of(number) for number in range(len(order.settings.archipelago))]
+    models = [order.models_of(number) for number in range(order.settings.size)]
     judged = sorted({places.task for places in models})
     embedders = sorted({places.embedding for places in models if places.embedding is not None})
     slots = max(1, order.settings.concurrency // workers)
     plan = WorkerPlan(order.task, order.models, slots, tuple(judged), tuple(embedders), order.judge)
     over = asyncio.Event()
-    spare = itertools.count(workers)
-    crew = [asyncio.create_task(_keep_worker(fleet, broker, place, plan, spare, over)) for place in range(workers)]
+    numbers = itertools.count()
+    crew: list[asyncio.Task[None]] = []
+
+    def hire() -> None:
+        crew.append(asyncio.create_task(_keep_worker(fleet, broker, plan, numbers, is_spare, over)))
+
+    def is_spare() -> bool:
+        return _at_work(crew) > fleet.room()
+
+    for _ in range(workers):
+        hire()
     helpers = [asyncio.create_task(_watch(broker, watch)), asyncio.create_task(_obey(broker, stop, over))]
+    helpers.append(asyncio.create_task(_man(fleet, broker, crew, hire)))
     try:
         await broker.keep_for_final(final_calls(order))
         await _search(order, fleet, broker, stop, over)
@@ -120,10 +132,8 @@ async def _go_home(
 
 
 async def _search(order: Commission, fleet: Fleet, broker: AnyBroker, stop: asyncio.Event, over: asyncio.Event) -> None:
-    settings = order.settings
-    graph = topology(settings.topology, len(settings.archipelago), child_rng(settings.seed, "topology"))
-    shores = [_shore(order, i, sorted(graph.predecessors(i))) for i in graph]
-    islands = [asyncio.create_task(_until_gone(order, fleet, broker, i, s, over)) for i, s in enumerate(shores)]
+    log = Chronicle(order, over)
+    islands = [asyncio.create_task(_until_gone(log, fleet, broker, i, s, over)) for i, s in enumerate(_shores(order))]
     together = asyncio.gather(*islands)
     stopped = asyncio.ensure_future(stop.wait())
     pair: set[asyncio.Future[Any]] = {together, stopped}
@@ -147,11 +157,17 @@ async def _search(order: Commission, fleet: Fleet, broker: AnyBroker, stop: asyn
             raise outcome
 
 
-def _shore(order: Commission, island: int, sources: Sequence[int]) -> Shore:
-    kin, migration = order.kin_of(island), order.settings.migration
-    foreign = tuple(source for source in sources if source not in kin)
-    lockstep = order.settings.lockstep
-    return Shore(tuple(sources), migration.every, migration.count, foreign=foreign, lockstep=lockstep)
+def _shores(order: Commission) -> list[Shore]:
+    settings = order.settings
+    graph = topology(settings.topology, settings.size, child_rng(settings.seed, "topology"))
+    task_models = [order.models_of(island).task for island in graph]
+    shores = []
+    for island in graph:
+        sources = sorted(graph.predecessors(island))
+        foreign = (source for source in sources if task_models[source] != task_models[island])
+        terms = settings.migration.model_dump()
+        shores.append(Shore(tuple(sources), **terms, foreign=tuple(foreign), lockstep=settings.lockstep))
+    return shores
 
 
 def _stopped() -> Interrupted:
@@ -170,11 +186,29 @@ async def _obey(broker: AnyBroker, stop: asyncio.Event, over: asyncio.Event) -> 
     await broker.stop()
 
 
+def _at_work(crew: Sequence[asyncio.Task[None]]) -> int:
+    return sum(not member.done() for member in crew)
+
+
+async def _man(fleet: Fleet, broker: AnyBroker, crew: Sequence[asyncio.Task[None]], hire: Callable[[], None]) -> None:
+    """Hire workers for nodes that have joined, and share the calls under way among as many as there are."""
+    while True:
+        await asyncio.sleep(LOOK_S)
+        for _ in range(_at_work(crew), fleet.room()):
+            hire()
+        await broker.share(_at_work(crew))
+
+
 async def _keep_worker(
-    fleet: Fleet, broker: AnyBroker, place: int, plan: WorkerPlan, spare: Iterator[int], over: asyncio.Event
+    fleet: Fleet,
+    broker: AnyBroker,
+    plan: WorkerPlan,
+    numbers: Iterator[int],
+    is_spare: Callable[[], bool],
+    over: asyncio.Event,
 ) -> None:
-    """Run a worker, and another in its place, under a spare number, when it is lost."""
-    number = place
+    """Run a worker, and another in its place, under a new number, when it is lost and there is room for it."""
+    number = place = next(numbers)
     for starts, wait_s in enumerate((*RESTART_WAITS_S, None), start=1):
         try:
             return await fleet.worker(number, plan)
@@ -182,9 +216,9 @@ async def _keep_worker(
             await broker.lose_worker(number)
             if wait_s is None:
                 await broker.stop(EvoError(f"fitness worker {place} was lost {starts} times, last: {error}"))
-            elif await _rest(wait_s, over, lambda: _is_late(broker)):
+            elif await _rest(wait_s, over, lambda: _is_late(broker)) or is_spare():
                 return None
-            number = next(spare)
+            number = next(numbers)
         except EvoError as error:
             return await broker.stop(error)
         except Exception as error:  # noqa: BLE001 - without a word the others would wait for its work for ever
@@ -192,13 +226,13 @@ async def _keep_worker(
 
 
 async def _keep_island(
-    order: Commission, fleet: Fleet, broker: AnyBroker, number: int, shore: Shore, over: asyncio.Event
+    log: Chronicle, fleet: Fleet, broker: AnyBroker, number: int, shore: Shore, over: asyncio.Event
 ) -> ConfigError | None:
     """Run an island, and rebuild it from its part of the log when it is lost; return why it died out, if it did."""
     for starts, wait_s in enumerate((*RESTART_WAITS_S, None), start=1):
         try:
             start = await broker.enlist(number)
-            life, offers = await _relived(order, number, shore, over)
+            life, offers = await log.life(number, shore)
             await broker.put_up(number, offers)
             await fleet.island(number, replace(shore, start=start), life)
         except fleet.lost as error:
@@ -216,33 +250,13 @@ async def _keep_island(
 
 
 async def _until_gone(
-    order: Commission, fleet: Fleet, broker: AnyBroker, number: int, shore: Shore, over: asyncio.Event
+    log: Chronicle, fleet: Fleet, broker: AnyBroker, number: int, shore: Shore, over: asyncio.Event
 ) -> ConfigError | None:
     """Run an island to its end, and let nobody wait for it after that."""
     try:
-        return await _keep_island(order, fleet, broker, number, shore, over)
+        return await _keep_island(log, fleet, broker, number, shore, over)
     finally:
         await broker.put_up(number, {}, True)
-
-
-async def _relived(
-    order: Commission, number: int, shore: Shore, over: asyncio.Event
-) -> tuple[Life[Any], dict[int, tuple[Individual, ...]]]:
-    """Return an island's life as the log tells it, and in lockstep whom it put up when. Raises Interrupted when over.
-
-    Others have their turn meanwhile: a long life takes a while.
-    """
-    ground = order.ground(number)
-    life, offers = begin(ground), dict[int, tuple[Individual, ...]]()
-    for turn, past in enumerate(history_of(order.path, number)):
-        repeat(ground, life, past)
-        if shore.lockstep and life.told not in offers and is_time(life.told, shore.every):
-            offers[life.told] = offer_of(ground, ground.method.living(life.state), life.told, shore.count)
-        if turn % TURN == 0:
-            await asyncio.sleep(0)
-            if over.is_set():
-                raise _stopped()
-    return life, offers
 
 
 async def _rest(wait_s: float, over: asyncio.Event, enough: Callable[[], Awaitable[bool]]) -> bool:

@@ -7,7 +7,6 @@ lost one's work goes back in front. A plain class; under Ray the same class live
 from __future__ import annotations
 
 import asyncio
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -15,14 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from cluster.jobs import Job, JobQueue, shards
-from cluster.market import Market
+from cluster.market import Market, Migrants
 from cluster.ports import Answer
 from evo.budget import BARREN, KEPT_SHARE, RACE_SHARE, Account, Usage, capped, kept_seconds
 from evo.commission import FinalCalls
 from evo.errors import BudgetExhausted, EvoError
 from evo.flights import interrupted
 from evo.ledger import CallLedger
-from evo.model import Completion, Evaluation, Individual, Prompt, Request
+from evo.model import Completion, Evaluation, Prompt, Request
 from evo.ports import Rows
 from evo.receipts import NO_SETBACK, Admission, Receipt, Setback
 from evo.schema import LOST_WORKER, ROOT_ISLAND, event_row
@@ -93,15 +92,15 @@ class Broker:
         self._starts[island] += 1
         return self._starts[island]
 
-    async def trade(self, island: int, offer: Sequence[Individual], sources: Sequence[int]) -> Sequence[Individual]:
+    async def trade(self, island: int, offer: Migrants, sources: Sequence[int], count: int) -> Migrants:
         """See `Market.trade`."""
-        return self.market.trade(island, offer, sources)
+        return self.market.trade(island, offer, sources, count)
 
-    async def meet(self, told: int, sources: Sequence[int]) -> Sequence[Individual]:
+    async def meet(self, told: int, sources: Sequence[int]) -> Migrants:
         """See `Market.meet`."""
         return await self.market.meet(told, sources)
 
-    async def put_up(self, island: int, offers: Mapping[int, Sequence[Individual]], last: bool = False) -> None:
+    async def put_up(self, island: int, offers: Mapping[int, Migrants], last: bool = False) -> None:
         """See `Market.put`."""
         self.market.put(island, offers, last=last)
 
@@ -109,7 +108,8 @@ class Broker:
 
     async def next_job(self, worker: int) -> Job | None:
         """Return work as soon as there is some; None: go home."""
-        return await self._jobs.take(worker)
+        job = await self._jobs.take(worker)
+        return None if job is None else replace(job, slots=max(1, self._concurrency // self._workers))
 
     async def admit_all(self, worker: int, admissions: Sequence[Admission]) -> Sequence[Answer]:
         """Return what can be said of each call at once."""
@@ -163,8 +163,6 @@ class Broker:
             self._jobs.refuse(interrupted())
         self.store.journal.append({"events": [event_row(ROOT_ISLAND, LOST_WORKER, None, str(worker))]})
 
-    # --- the driver ---
-
     async def stop(self, error: EvoError | None = None) -> None:
         """End the search: no further call is admitted. With an error the whole run has failed."""
         self.failure = self.failure or error
@@ -173,6 +171,10 @@ class Broker:
         self._jobs.refuse(interrupted())
         if error is not None:
             self._jobs.abort(interrupted())
+
+    async def share(self, workers: int) -> None:
+        """Share the calls under way among so many workers; each hears of it with its next work."""
+        self._workers = max(1, workers)
 
     async def enter_race(self) -> None:
         """Leave the search and free what was set aside for the final race."""
@@ -218,7 +220,7 @@ class Broker:
     async def affordable(self, wanted: int) -> int:
         """Return how many of ``wanted`` task calls still fit the budget, by what such calls took so far."""
         for calls in range(wanted, 0, -1):
-            if not self.account.refusal(self._likely(calls)):
+            if not self.account.refusal(self.ledger.tally.likely(calls)):
                 return calls
         return 0
 
@@ -237,8 +239,6 @@ class Broker:
             self.store.journal.append({"events": [event_row(ROOT_ISLAND, "stopped")]})
         finally:
             self.store.close()
-
-    # --- inside ---
 
     async def _stop_if_given_up(self) -> None:
         if self.ledger.given_up is not None and self.failure is None:
@@ -282,12 +282,6 @@ class Broker:
             self._barren, self._needed = 0, needed
         self._barren += births
 
-    def _likely(self, calls: int) -> Usage:
-        tally = self.ledger.tally
-        seen = max(1, tally.task_calls)
-        calls = math.ceil(calls * max(1.0, tally.task_attempts / seen))
-        return Usage(calls, round(calls * tally.task_tokens / seen), calls * tally.task_usd / seen)
-
     def _keep(self) -> None:
         final, budget = self._final, self.account.budget
         self.account.kept, self.account.kept_s = Usage(), 0.0
@@ -295,7 +289,9 @@ class Broker:
             return
         test = max(final.winner, *(status.test_calls for status in self._islands.values()), 0) + final.baseline
         parts = ((test, KEPT_SHARE), (final.race, RACE_SHARE))
-        self.account.kept = sum((capped(self._likely(calls), budget, share) for calls, share in parts), Usage())
+        self.account.kept = sum(
+            (capped(self.ledger.tally.likely(calls), budget, share) for calls, share in parts), Usage()
+        )
         sent = self.ledger.tally.task_calls - self.ledger.tally.task_recalled
         if budget.seconds is not None and sent:
             # Both since this broker began: time of earlier attempts has no calls in the tally.

@@ -26,12 +26,17 @@ class InlineFleet:
 
     async def open(self, workers: int) -> Broker:
         """See `Fleet`."""
+        self._asked_for = workers
         self._broker = Broker(self._order.path, self._order.settings, workers=workers)
         return self._broker
 
     def worker(self, number: int, plan: WorkerPlan) -> Awaitable[None]:
         """See `Fleet`."""
         return FitnessWorker(number, plan, self._broker).run()
+
+    def room(self) -> int:
+        """See `Fleet`."""
+        return self._asked_for
 
     def island(self, number: int, shore: Shore, life: Life[Any]) -> Awaitable[tuple[Individual, ...]]:
         """See `Fleet`."""

@@ -114,5 +114,5 @@ class Island:
             await self._broker.put_up(island, {told: offer})
             taken = await self._broker.meet(told, shore.sources)
         else:
-            taken = await self._broker.trade(island, offer, shore.sources)
+            taken = await self._broker.trade(island, offer, shore.sources, shore.count)
         return [unscored(one) if one.island in self._shore.foreign else one for one in taken]

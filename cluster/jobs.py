@@ -26,7 +26,8 @@ def shards(examples: Sequence[int], workers: int) -> list[tuple[int, ...]]:
 class Job:
     """Work for one worker: rows of one prompt to score, or one request to send.
 
-    ``model`` is the place of the model's settings in the run's list of models.
+    ``model`` is the place of the model's settings in the run's list of models; ``slots`` is how many calls the worker
+    may have under way from now on, 0 for as many as before.
     """
 
     number: int
@@ -36,6 +37,7 @@ class Job:
     prompt: Prompt | None = None
     examples: tuple[int, ...] = ()
     request: Request | None = None
+    slots: int = 0
 
     @property
     def size(self) -> int:

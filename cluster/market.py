@@ -5,32 +5,28 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 
+from cluster.offers import Offers
 from evo.errors import EvoError
 from evo.model import Individual
+
+Migrants = Sequence[Individual]
 
 
 class Market:
     """Offers of a run's islands. Lives in one event loop."""
 
     def __init__(self) -> None:
-        self._latest: dict[int, tuple[Individual, ...]] = {}
-        self._taken: dict[tuple[int, int], tuple[Individual, ...]] = {}
+        self._offers = Offers()
         self._dated: dict[tuple[int, int], tuple[Individual, ...]] = {}
         self._gone: set[int] = set()
         self._closed: EvoError | None = None
         self._news = asyncio.Event()
 
-    def trade(self, island: int, offer: Sequence[Individual], sources: Sequence[int]) -> Sequence[Individual]:
-        """Put up an island's migrants, and return those its neighbours have put up since it last asked."""
+    def trade(self, island: int, offer: Migrants, sources: Sequence[int], count: int) -> Migrants:
+        """Put up an island's migrants, and return at most ``count`` its neighbours have put up and it was not given."""
         if offer:
-            self._latest[island] = tuple(offer)
-        taken: list[Individual] = []
-        for source in sources:
-            latest = self._latest.get(source, ())
-            if latest and self._taken.get((island, source)) is not latest:
-                self._taken[island, source] = latest
-                taken += latest
-        return taken
+            self._offers.put_up(island, offer)
+        return self._offers.take(island, sources, count)
 
     def put(self, island: int, offers: Mapping[int, Sequence[Individual]], *, last: bool = False) -> None:
         """Put up an island's migrants by how many births it had been told of; ``last``: there will be no more."""

@@ -9,11 +9,14 @@ import os
 import socket
 from collections import Counter
 from collections.abc import Awaitable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from cluster.archipelago import sail
+from cluster.demand import Demand
 from cluster.island import Island, Shore
 from cluster.remote import AT_ONCE, GATHER_S, BrokerActor, RemoteBroker
+from cluster.shipping import python_path, runtime_env
 from cluster.workers import FitnessWorker, WorkerPlan
 from evo._guard import stranger
 from evo.commission import Commission, Watch
@@ -37,12 +40,18 @@ class WorkerActor:
 
 
 class IslandHost:
-    """A process for one or more islands. Holds nothing that the log does not."""
+    """A process for one or more islands, which share the task. Holds nothing that the log does not."""
+
+    def __init__(self) -> None:
+        self._order: asyncio.Future[Commission] | None = None
 
     async def run(
-        self, order: Commission, number: int, shore: Shore, life: Life[Any], broker: Any
+        self, kept: Sequence[Any], number: int, shore: Shore, life: Life[Any], broker: Any
     ) -> tuple[Individual, ...]:
-        """Run an island to its end."""
+        """Run an island to its end. ``kept`` holds a reference to the run's commission, which is fetched once."""
+        if self._order is None:
+            self._order = asyncio.ensure_future(kept[0])
+        order = await self._order
         return await Island(order.ground(number), shore, order.models_of(number), RemoteBroker(broker), life).run()
 
 
@@ -58,8 +67,10 @@ class RayFleet:
             ray.exceptions.RaySystemError,
         )
         self._path, self._settings = order.path, order.settings
-        self._order = ray.put(order)
-        self._islands = len(order.settings.archipelago)
+        self._room, self._missing = partial(_workers, order), partial(_missing, order)
+        self._demand = Demand()
+        self._kept = [ray.put(order)]  # in a list: Ray would fetch a bare one for every island anew
+        self._islands = order.settings.size
         # An in-process model computes on the worker's own core; a remote one leaves the core free.
         self._worker_cpus = int(_is_local(order))
         self._workers: dict[int, Any] = {}
@@ -95,15 +106,21 @@ class RayFleet:
         finally:
             self._homes.pop(number, None)
 
+    def room(self) -> int:
+        """See `Fleet`. An autoscaler hears of what is missing."""
+        self._demand.ask(self._missing())
+        return self._room()
+
     def island(self, number: int, shore: Shore, life: Life[Any]) -> Awaitable[tuple[Individual, ...]]:
         """See `Fleet`."""
         host = self._hosts[number % len(self._hosts)]
-        return _awaited(host, host.run.remote(self._order, number, shore, life, self._broker))
+        return _awaited(host, host.run.remote(self._kept, number, shore, life, self._broker))
 
     async def close(self) -> None:
         """See `Fleet`."""
         import ray
 
+        self._demand.ask(0)
         for actor in self._actors:
             ray.kill(actor)
 
@@ -115,7 +132,9 @@ class RayFleet:
         self._homes[number] = node
         # Were it soft, Ray would place a worker that needs no CPU at random.
         there = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(node, soft=False)
-        cpus = self._worker_cpus if is_free else 0  # one that asks for a core nobody gives back would wait for ever
+        # One that asks for a core nobody gives back, or where there is none at all, would wait for ever.
+        has_cores = bool(ray.cluster_resources().get("CPU"))  # type: ignore[no-untyped-call]
+        cpus = self._worker_cpus if is_free and has_cores else 0
         return self._actor(WorkerActor, num_cpus=cpus, scheduling_strategy=there)
 
     def _actor(self, kind: Any, **options: Any) -> Any:
@@ -182,6 +201,12 @@ def _workers(order: Commission) -> int:
     return min(wanted, _cpus()) if _is_local(order) else wanted
 
 
+def _missing(order: Commission) -> int:
+    """Return how many cores more the workers asked for would take: those that compute themselves, one each."""
+    wanted = min(order.settings.workers or 0, order.settings.concurrency)
+    return max(0, wanted - _cpus()) if _is_local(order) else 0
+
+
 def _cpus() -> int:
     return len(_cores())
 
@@ -206,8 +231,8 @@ def _connect(order: Commission, address: str | None) -> bool:
 
     if ray.is_initialized():
         return False
-    path = _python_path(order)
-    options: dict[str, Any] = {"runtime_env": {"env_vars": {"PYTHONPATH": path}}}
+    path = python_path(order.base)
+    options: dict[str, Any] = {"runtime_env": runtime_env(order.base, os.environ)}
     if not address:
         options = {
             "include_dashboard": False,
@@ -259,8 +284,3 @@ def _disconnect() -> None:
     import ray
 
     ray.shutdown()
-
-
-def _python_path(order: Commission) -> str:
-    # A user's scorer module lies beside the configuration.
-    return os.pathsep.join(filter(None, [str(order.base), os.environ.get("PYTHONPATH", "")]))

@@ -34,7 +34,9 @@ class BrokerPort(Protocol):
         """Add to the log; return whether the island may go on."""
         ...
 
-    async def trade(self, island: int, offer: Sequence[Individual], sources: Sequence[int]) -> Sequence[Individual]:
+    async def trade(
+        self, island: int, offer: Sequence[Individual], sources: Sequence[int], count: int
+    ) -> Sequence[Individual]:
         """Offer migrants and take others'."""
         ...
 

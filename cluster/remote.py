@@ -81,9 +81,11 @@ class RemoteBroker:
         start: int = await self._call("enlist", island)
         return start
 
-    async def trade(self, island: int, offer: Sequence[Individual], sources: Sequence[int]) -> Sequence[Individual]:
+    async def trade(
+        self, island: int, offer: Sequence[Individual], sources: Sequence[int], count: int
+    ) -> Sequence[Individual]:
         """See `Broker.trade`."""
-        result: Sequence[Individual] = await self._call("trade", island, offer, sources)
+        result: Sequence[Individual] = await self._call("trade", island, offer, sources, count)
         return result
 
     async def meet(self, told: int, sources: Sequence[int]) -> Sequence[Individual]:
@@ -141,6 +143,10 @@ class RemoteBroker:
     async def enter_final(self) -> None:
         """See `Broker.enter_final`."""
         await self._call("enter_final")
+
+    async def share(self, workers: int) -> None:
+        """See `Broker.share`."""
+        await self._call("share", workers)
 
     async def enter_race(self) -> None:
         """See `Broker.enter_race`."""

@@ -22,7 +22,8 @@ def topology(name: str, islands: int, rng: np.random.Generator) -> nx.DiGraph[in
 
     Args:
         name: ring (one way), torus (grid as square as the number allows, four neighbours), star (island 0 in the
-            middle, both ways), complete, random (two sources each), isolated.
+            middle, both ways), complete, random (two sources each, one of them along a cycle through all: nobody is
+            cut off), isolated.
         islands: How many, 1 or more.
         rng: Used by ``random`` alone.
 
@@ -50,7 +51,7 @@ def _edges(name: str, islands: int, rng: np.random.Generator) -> list[tuple[int,
     if name == "torus":
         return _torus(islands)
     if name == "random":
-        return [(u, v) for v in everyone for u in _some_others(v, islands, rng)]
+        return _random(islands, rng)
     raise ConfigError(f"unknown topology {name!r}; expected one of {', '.join(NAMES)}")
 
 
@@ -66,7 +67,11 @@ def _torus(islands: int) -> list[tuple[int, int]]:
     return edges
 
 
-def _some_others(island: int, islands: int, rng: np.random.Generator) -> list[int]:
-    others = [i for i in range(islands) if i != island]
-    chosen = rng.choice(others, size=min(RANDOM_DEGREE, len(others)), replace=False)
-    return [int(other) for other in chosen]
+def _random(islands: int, rng: np.random.Generator) -> list[tuple[int, int]]:
+    cycle = [int(i) for i in rng.permutation(islands)]
+    edges = list(zip(cycle, cycle[1:] + cycle[:1], strict=True))
+    for source, island in list(edges):
+        others = [i for i in range(islands) if i not in (source, island)]
+        chosen = rng.choice(others, size=min(RANDOM_DEGREE - 1, len(others)), replace=False)
+        edges += [(int(other), island) for other in chosen]
+    return edges

@@ -25,7 +25,7 @@ AHEAD = 2
 
 @dataclass(frozen=True, slots=True)
 class WorkerPlan:
-    """What every worker is given once: the task, the run's models, and how many calls it may have under way.
+    """What every worker is given once: the task, the run's models, and how many calls it may have under way at first.
 
     ``judged`` are the places of the models under test, ``embedders`` of the embedding models: whether the task can be
     scored with them, and whether they can embed, is known at the start. ``judge`` is the place of the one that judges.
@@ -63,18 +63,21 @@ class FitnessWorker:
         try:
             await self._check()
             while True:
-                while sum(self._ahead.values()) >= AHEAD * self._plan.slots:
+                while sum(self._ahead.values()) >= AHEAD * self._slots.count:
                     self._progress.clear()
                     await self._progress.wait()
                 job = await self._broker.next_job(self._number)
                 if job is None:
                     break
+                if job.slots:
+                    self._slots.resize(job.slots)
                 self._ahead[job.number] = job.size * (1 if job.prompt is None else 1 + self._plan.task.judge_calls)
                 task = asyncio.create_task(self._do(job))
                 running.add(task)
                 task.add_done_callback(running.discard)
             await asyncio.gather(*running)
         finally:
+            self._slots.close()
             for task in running:
                 task.cancel()
             for llm in self._models.values():

@@ -30,9 +30,24 @@ class Slots:
     """
 
     def __init__(self, count: int) -> None:
+        self.count = count
         self.queue = asyncio.Semaphore(ADMITTED * max(1, count))
         self._free = asyncio.Semaphore(count)
+        self._taken: set[asyncio.Task[bool]] = set()
+        """Places that are taken away: each waits its turn as a call does, and keeps it."""
         self._closed = False
+
+    def resize(self, count: int) -> None:
+        """Let so many calls be under way from now on; where they are fewer, as soon as those before have ended."""
+        change, self.count = count - self.count, count
+        for place, each in ((self._free, 1), (self.queue, ADMITTED)):
+            for _ in range(each * abs(change)):
+                if change > 0:
+                    place.release()
+                    continue
+                task = asyncio.create_task(place.acquire())
+                self._taken.add(task)
+                task.add_done_callback(self._taken.discard)
 
     @property
     def locked(self) -> bool:
@@ -42,6 +57,8 @@ class Slots:
     def close(self) -> None:
         """Let nobody in any more."""
         self._closed = True
+        for task in self._taken:
+            task.cancel()
 
     async def __aenter__(self) -> None:
         await self._free.acquire()

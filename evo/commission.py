@@ -50,7 +50,7 @@ class Commission:
 
     def models_of(self, island: int) -> Models:
         """Return the places of an island's models in ``models``."""
-        settings = self.settings.archipelago[island]
+        settings = self.settings.island(island)
         assert settings.model is not None
         assert settings.operator_model is not None
         embedder = settings.embedding_model
@@ -92,19 +92,19 @@ def check(settings: RunSettings, task: Task) -> None:
             f"scorer {settings.task.scorer.name}: expected a model that judges, got none; set judge_model, better not "
             "to the model whose replies it judges"
         )
-    for island in range(len(settings.archipelago)):
+    for island in range(settings.size):
         ground = make_ground(settings, task, island)
         ground.method.start(ground.brief)
 
 
 def make_ground(settings: RunSettings, task: Task, island: int) -> Ground[Any]:
     """Return an island's ground. Raises ConfigError when its method or racing policy cannot be made."""
-    own = settings.archipelago[island]
+    own = settings.island(island)
     assert own.method is not None
     method = build("evo.methods", own.method)
     racing = build("evo.racing", settings.racing or NamedSettings(name=method.racing))
     births = settings.budget.births
-    count = len(settings.archipelago)
+    count = settings.size
     share = None if births is None else births // count + (island < births % count)
     meets = settings.migration.every if settings.lockstep else None
     return Ground(island, settings.seed, method, racing, task, share, own.embedding_model is not None, meets)
@@ -123,7 +123,7 @@ def final_calls(order: Commission) -> FinalCalls:
     """Return how many calls the final race and the final test take, judged by the seed prompts."""
     test, dev = order.task.examples("test"), order.task.examples("dev")
     baseline = _dearest(order.task, test)
-    islands = range(len(order.settings.archipelago))
+    islands = range(order.settings.size)
     known = min(order.ground(island).racing.size(len(dev)) for island in islands)
     contenders = order.settings.final_race if order.settings.final_race > 1 else 0
     lacking = dev[known:]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from dataclasses import dataclass, field
 
@@ -18,7 +19,7 @@ LOST = "lost with its worker"
 
 @dataclass(slots=True)
 class Tally:
-    """Counts for the display."""
+    """Counts for the display and for what is set aside."""
 
     sent: int = 0
     recalled: int = 0
@@ -30,6 +31,12 @@ class Tally:
     task_attempts: int = 0
     task_recalled: int = 0
     """Of the task calls, those that took no time: another run had the answer."""
+
+    def likely(self, calls: int) -> Usage:
+        """Return what so many more task calls will take, by what such calls took so far."""
+        seen = max(1, self.task_calls)
+        calls = math.ceil(calls * max(1.0, self.task_attempts / seen))
+        return Usage(calls, round(calls * self.task_tokens / seen), calls * self.task_usd / seen)
 
 
 @dataclass(slots=True)

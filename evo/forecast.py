@@ -86,7 +86,7 @@ def unpaid_founding(order: Commission) -> str:
     if needed <= cap - kept:
         return ""
     dearest = max(range(len(worlds)), key=lambda island: worlds[island].founding_calls)
-    method = order.settings.archipelago[dearest].method
+    method = order.settings.island(dearest).method
     assert method is not None
     # Beyond the founding as much again, so that something is bred, and all that the race and the test may take.
     enough = 2 * needed + books.final.calls
@@ -109,7 +109,7 @@ def _rehearsed(
     """Return the books of a rehearsal of all islands under one budget, and the islands."""
     books = Books(budget, final_calls(order))
     worlds = []
-    for island in range(len(order.settings.archipelago)):
+    for island in range(order.settings.size):
         places = order.models_of(island)
         worlds.append(Rehearsal(order.ground(island), books, rates, places, first_only, judge))
 
@@ -152,7 +152,7 @@ def _forecast(
 
 
 def _island(order: Commission, number: int, world: Rehearsal) -> IslandForecast:
-    method = order.settings.archipelago[number].method
+    method = order.settings.island(number).method
     assert method is not None
     births = world.births - world.founders
     if not births:  # what is asked for later belongs to the founders
@@ -183,7 +183,7 @@ async def _rates(order: Commission, *, offline: bool) -> tuple[list[Rates], Judg
 
 
 async def _rates_of_all(order: Commission, judge: Overheard | None, *, offline: bool) -> list[Rates]:
-    uses = [order.models_of(number) for number in range(len(order.settings.archipelago))]
+    uses = [order.models_of(number) for number in range(order.settings.size)]
     found = []
     for place, model in enumerate(order.models):
         if offline:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 import pyarrow as pa
@@ -30,16 +30,22 @@ _COLUMNS: dict[str, list[str]] = {
 
 def history_of(folder: Path, island: int) -> Iterator[Past]:
     """Yield what an island did; nothing when it has not begun. Raises EvoError when a file is damaged."""
-    foreign = _texts_of_migrants(folder, island)
+    return (past for _, past in histories_of(folder, [island]))
+
+
+def histories_of(folder: Path, islands: Collection[int]) -> Iterator[tuple[int, Past]]:
+    """Yield each island with what it did, each one's in order, in one reading of the log. Raises EvoError likewise."""
+    wanted = pa.array(sorted(islands), pa.int32())
+    foreign = _texts_of_migrants(folder, wanted)
     for pieces in read_together(folder, _COLUMNS):
         events = pieces["events"]
         kind = events["kind"].cast(pa.string())
-        mine = pc.and_(pc.equal(events["island"], island), pc.is_in(kind, pa.array([ASKED, TOLD, MET])))
-        steps = events.filter(mine).to_pylist()
+        step = pc.is_in(kind, pa.array([ASKED, TOLD, MET]))
+        steps = events.filter(pc.and_(pc.is_in(events["island"], wanted), step)).to_pylist()
         told = _told(pieces, [row["individual"] for row in steps if row["kind"] == TOLD], foreign)
         for row in steps:
             number = row["individual"]
-            yield row["kind"], number, told[number] if row["kind"] == TOLD else None
+            yield row["island"], (row["kind"], number, told[number] if row["kind"] == TOLD else None)
 
 
 def _told(
@@ -61,10 +67,10 @@ def _told(
     return found
 
 
-def _texts_of_migrants(folder: Path, island: int) -> dict[str, Prompt]:
-    """Return the prompts of an island's migrants, which were written long before, where they were born."""
+def _texts_of_migrants(folder: Path, islands: pa.Array) -> dict[str, Prompt]:
+    """Return the prompts of some islands' migrants, which were written long before, where they were born."""
     born = read_table(folder, "individuals", ["island", "operator", "prompt"])
-    migrated = pc.and_(pc.equal(born["island"], island), pc.equal(born["operator"], MIGRATION))
+    migrated = pc.and_(pc.is_in(born["island"], islands), pc.equal(born["operator"], MIGRATION))
     return texts_of(folder, born.filter(migrated)["prompt"].combine_chunks())
 
 

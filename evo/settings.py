@@ -177,15 +177,21 @@ class RunSettings(Settings):
     @property
     def archipelago(self) -> tuple[IslandSettings, ...]:
         """Every island with all it needs filled in."""
-        islands = (IslandSettings(),) * self.islands if isinstance(self.islands, int) else self.islands
-        return tuple(
-            IslandSettings(
-                method=island.method or self.method,
-                model=island.model or self.model,
-                operator_model=island.operator_model or self.operator_model or island.model or self.model,
-                embedding_model=island.embedding_model or self.embedding_model,
-            )
-            for island in islands
+        return tuple(map(self.island, range(self.size)))
+
+    @property
+    def size(self) -> int:
+        """How many islands there are."""
+        return self.islands if isinstance(self.islands, int) else len(self.islands)
+
+    def island(self, number: int) -> IslandSettings:
+        """Return one island with all it needs filled in."""
+        own = IslandSettings() if isinstance(self.islands, int) else self.islands[number]
+        return IslandSettings(
+            method=own.method or self.method,
+            model=own.model or self.model,
+            operator_model=own.operator_model or self.operator_model or own.model or self.model,
+            embedding_model=own.embedding_model or self.embedding_model,
         )
 
     @property
@@ -200,9 +206,7 @@ class RunSettings(Settings):
 
     def with_model_files(self, base: Path) -> RunSettings:
         """Return these settings with every model file by its absolute path; relative ones start from ``base``."""
-        islands = self.islands
-        if not isinstance(islands, int):
-            islands = tuple(_placed(island, base) for island in islands)
+        islands = self.islands if isinstance(self.islands, int) else tuple(_placed(one, base) for one in self.islands)
         return _placed(self, base).model_copy(update={"islands": islands})
 
 
@@ -211,5 +215,4 @@ Owner = TypeVar("Owner", RunSettings, IslandSettings)
 
 def _placed(owner: Owner, base: Path) -> Owner:
     names = ("model", "operator_model", "embedding_model", *(["judge_model"] * isinstance(owner, RunSettings)))
-    models = {name: getattr(owner, name) for name in names}
-    return owner.model_copy(update={name: model and model.placed(base) for name, model in models.items()})
+    return owner.model_copy(update={name: (model := getattr(owner, name)) and model.placed(base) for name in names})

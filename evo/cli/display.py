@@ -11,6 +11,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from evo.cli.many import apart, others
 from evo.cli.text import duration, money, one_line, percent, safe, say
 from evo.settings import RunSettings
 from evo.status import Snapshot
@@ -90,8 +91,9 @@ class LiveTable:
         table = Table(box=None, pad_edge=False)
         for column in ("island", "method", "births", "failed", "best dev", "median", "best made by"):
             table.add_column(column, justify="left" if column in ("method", "best made by") else "right")
-        for status in snapshot.islands:
-            method = self._settings.archipelago[status.island].method
+        single, rest = apart(snapshot.islands, lambda status: status.best)
+        for status in single:
+            method = self._settings.island(status.island).method
             table.add_row(
                 str(status.island),
                 Text(one_line(method.name if method else "", 20)),
@@ -101,6 +103,9 @@ class LiveTable:
                 percent(status.median),
                 Text(one_line(status.improved_by, 24)),
             )
+        if rest:
+            name, births, failed, best, median = others(rest)
+            table.add_row(name, "", births, str(failed), percent(best), percent(median), "")
         pace = self._pace.update(snapshot.spent.calls)
         pauses = [Text(one_line(words, PAUSE_CHARS), style="bold") for words in snapshot.pauses]
         self._live.update(Group(Text(safe(headline(snapshot, self._settings, pace))), *pauses, table))

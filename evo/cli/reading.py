@@ -14,6 +14,7 @@ from rich.console import Console
 
 from evo.cli.examples import print_examples
 from evo.cli.front import print_front
+from evo.cli.many import folded
 from evo.cli.operators import print_operators
 from evo.cli.report import print_report, prompt_lines
 from evo.cli.tables import arrow_table, table, wide_console
@@ -66,7 +67,7 @@ def show(options: Namespace) -> None:
         f"{spent['calls']:,} calls, {spent['tokens']:,} tokens, {money(spent['usd'])}, {duration(about['elapsed_s'])}"
     )
     say(console, f"{shown_path(run.path)}: {about['status']}, {words}")
-    console.print(table("islands", about["islands"]))
+    console.print(table("islands", folded(about["islands"])))
     console.print(table("operators", about["operators"]))
     for failure in about["failures"]:
         say(console, f"failed {failure['count']}x: {one_line(failure['note'], 150)}")

@@ -244,11 +244,13 @@ def migrant(number: int) -> Individual:
 
 async def test_an_island_gets_what_its_sources_offer_and_each_offer_once(open_broker):
     broker = open_broker()
-    assert list(await broker.trade(0, [migrant(1), migrant(2)], [1])) == []
-    assert [m.number for m in await broker.trade(1, [migrant(3)], [0, 2])] == [1, 2]
-    assert [m.number for m in await broker.trade(2, [], [0])] == [1, 2], "several may take the same offer"
-    assert list(await broker.trade(1, [migrant(4)], [0, 2])) == [], "what it was offered already is not offered again"
-    assert [m.number for m in await broker.trade(0, [], [1])] == [4], "the latest offer counts"
+    assert list(await broker.trade(0, [migrant(1), migrant(2)], [1], 2)) == []
+    assert [m.number for m in await broker.trade(1, [migrant(3)], [0, 2], 2)] == [1, 2]
+    assert [m.number for m in await broker.trade(2, [], [0], 2)] == [1, 2], "several may take the same offer"
+    assert list(await broker.trade(1, [migrant(4)], [0, 2], 2)) == [], (
+        "what it was offered already is not offered again"
+    )
+    assert [m.number for m in await broker.trade(0, [], [1], 2)] == [4], "the latest offer counts"
 
 
 async def test_a_run_opened_again_remembers_calls_answers_money_and_time(open_broker, tmp_path):

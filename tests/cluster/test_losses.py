@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import cluster.archipelago
+import cluster.relived
 import cluster.workers
 from cluster.archipelago import sail
 from cluster.inline import InlineFleet
@@ -21,7 +22,7 @@ from evo.commission import Commission
 from evo.config import parse
 from evo.engine import prepare, reopen
 from evo.errors import EvoError, Interrupted
-from evo.history import history_of
+from evo.history import histories_of, history_of
 from evo.settings import BudgetSettings
 from fitness.toy import toy_rows
 
@@ -293,19 +294,19 @@ async def test_a_stop_while_an_island_is_relived_leaves_its_log_as_it_was(order,
     await voyage(began, InlineFleet(began))
     before, steps = history(Run(began.path)), list(history_of(began.path, 0))
 
-    def interrupted_by(path: Path, island: int) -> Iterator[Any]:
-        for turn, past in enumerate(history_of(path, island)):
+    def interrupted_by(path: Path, islands: Collection[int]) -> Iterator[Any]:
+        for turn, (island, past) in enumerate(histories_of(path, islands)):
             if turn > 5 and past[0] == "told":  # there is room for another birth now
                 stop.set()
-            yield past
+            yield island, past
 
-    monkeypatch.setattr(cluster.archipelago, "TURN", 1)
-    monkeypatch.setattr(cluster.archipelago, "history_of", interrupted_by)
+    monkeypatch.setattr(cluster.relived, "TURN", 1)
+    monkeypatch.setattr(cluster.relived, "histories_of", interrupted_by)
     further = reopen(began.path, budget=BudgetSettings(births=30))
     with pytest.raises(Interrupted):
         await voyage(further, InlineFleet(further), stop)
     assert list(history_of(began.path, 0)) == steps
-    monkeypatch.setattr(cluster.archipelago, "history_of", history_of)
+    monkeypatch.setattr(cluster.relived, "histories_of", histories_of)
     ended = history(await voyage(further, InlineFleet(further)))
     assert len(ended) == 30
     assert set(before) <= set(ended)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from types import SimpleNamespace
 
 import pytest
 
-from cluster.on_ray import _cores, _lent_path, _workers, place
+from cluster.demand import Demand
+from cluster.on_ray import _cores, _lent_path, _missing, _workers, place
+from cluster.shipping import JOB, runtime_env
 
 
 def node(name: str, cpus: float | None, *, alive: bool = True) -> dict[str, object]:
@@ -66,3 +69,60 @@ def test_the_path_that_rays_processes_inherit_is_ours_again_afterwards(own, monk
     with _lent_path("/task"):
         assert os.environ["PYTHONPATH"] == "/task"
     assert os.environ.get("PYTHONPATH") == own
+
+
+@pytest.mark.parametrize(
+    ("model", "workers", "missing"),
+    [("local/some.gguf", 5, 3), ("local/some.gguf", 20, 6), ("local/some.gguf", None, 0), ("fake/toy", 5, 0)],
+    ids=["those asked for", "no more than calls under way", "none where one a core is asked for", "none for an API"],
+)
+def test_cores_that_are_missing(model, workers, missing, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(nodes=lambda: [node("a", 2.0)]))
+    settings = SimpleNamespace(workers=workers, concurrency=8)
+    assert _missing(SimpleNamespace(settings=settings, models=[SimpleNamespace(name=model)])) == missing
+
+
+def test_an_autoscaler_is_asked_for_what_is_missing_now_and_for_nothing_else(monkeypatch):
+    waiting: list[list[dict[str, float]]] = []
+
+    def asked(bundles):
+        waiting.append(bundles)
+        return bundles
+
+    util = SimpleNamespace(placement_group=asked, remove_placement_group=waiting.remove)
+    monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(util=util))
+    demand = Demand()
+    seen = []
+    for cores in (0, 3, 3, 1, 0):
+        demand.ask(cores)
+        seen.append([len(bundles) for bundles in waiting])
+    assert seen == [[], [3], [3], [1], []]
+
+
+@pytest.fixture
+def task(tmp_path):
+    for name in ("scoring.py", "toy.yaml", "kit/__init__.py", "notes/readme.md", "evo/__init__.py"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("")
+    return tmp_path
+
+
+def job(**given: object) -> dict[str, str]:
+    return {JOB: json.dumps({"runtime_env": given})}
+
+
+def test_modules_and_packages_beside_the_configuration_are_sent_and_our_own_are_not(task, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", "/mine")
+    env = runtime_env(task, {})
+    assert env["py_modules"] == [f"{task}/kit", f"{task}/scoring.py"]
+    assert env["env_vars"]["PYTHONPATH"] == f"{task}:/mine"
+
+
+def test_nothing_is_sent_where_there_is_nothing(tmp_path):
+    assert "py_modules" not in runtime_env(tmp_path, {})
+
+
+def test_what_a_job_was_submitted_with_is_left_to_it(task):
+    assert set(runtime_env(task, job(working_dir="gcs://x.zip"))) == {"env_vars", "py_modules"}
+    assert set(runtime_env(task, job(env_vars={"PYTHONPATH": "/x"}, pip=["a"]))) == {"py_modules"}
+    assert set(runtime_env(task, job(py_modules=["gcs://y.zip"], env_vars={"A": "1"}))) == {"env_vars"}

@@ -13,7 +13,7 @@ from cluster.topology import NAMES, topology
 from evo.errors import ConfigError
 from evo.model import FAILED, Evaluation, Individual, Outcome, Prompt
 
-ISLANDS = st.integers(1, 64)
+ISLANDS = st.integers(1, 300)
 FAST = settings(max_examples=64, deadline=None)
 
 
@@ -31,7 +31,7 @@ def test_every_island_is_there_nobody_meets_itself_and_the_seed_decides(name, is
 
 
 @FAST
-@given(islands=st.integers(2, 64))
+@given(islands=st.integers(2, 300))
 def test_a_ring_is_one_cycle(islands):
     ring = graph("ring", islands)
     assert set(dict(ring.in_degree()).values()) == set(dict(ring.out_degree()).values()) == {1}
@@ -63,6 +63,16 @@ def test_star_complete_and_isolated(islands):
 @given(islands=ISLANDS, seed=st.integers(0, 99))
 def test_at_random_each_island_has_two_sources_or_all_there_are(islands, seed):
     assert set(dict(graph("random", islands, seed).in_degree()).values()) == {min(2, islands - 1)}
+
+
+@FAST
+@given(name=st.sampled_from(sorted({*NAMES} - {"isolated"})), islands=ISLANDS, seed=st.integers(0, 99))
+def test_what_one_island_finds_can_reach_every_other(name, islands, seed):
+    assert nx.is_strongly_connected(graph(name, islands, seed))
+
+
+def test_another_seed_makes_another_random_graph():
+    assert len({tuple(graph("random", 30, seed).edges) for seed in range(5)}) == 5
 
 
 def test_an_unknown_topology_is_refused_with_those_there_are():

@@ -264,6 +264,33 @@ def test_an_embedding_is_admitted_without_output():
     assert (vector.tokens, vector.usd) == (text.tokens - reply, text.tokens - reply)
 
 
+async def test_slots_grow_at_once_and_shrink_as_calls_end():
+    slots, most = Slots(2), []
+    inside = 0
+
+    async def call() -> None:
+        nonlocal inside
+        async with slots.queue, slots:
+            inside += 1
+            most.append(inside)
+            await asyncio.sleep(0.01)
+            inside -= 1
+
+    await asyncio.gather(*(call() for _ in range(6)))
+    assert max(most) == 2
+    slots.resize(5)
+    most.clear()
+    await asyncio.gather(*(call() for _ in range(20)))
+    assert max(most) == 5
+    slots.resize(1)
+    await asyncio.sleep(0)
+    most.clear()
+    await asyncio.gather(*(call() for _ in range(6)))
+    assert max(most) == 1
+    slots.resize(0)
+    slots.close()
+
+
 class Straggler:
     """A model whose first attempt at a call takes for ever, the next ones no time."""
 
