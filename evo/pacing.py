@@ -20,6 +20,8 @@ BACK_OFF, RISE = 0.7, 0.25
 """What is left of a limit when a provider is busy; what it gains while as many calls as it allows are answered."""
 FAILURES, QUIET_S = 4, 2.0
 """Attempts in a row that fail, and seconds without an answer, before a circuit opens: fewer than a call may take."""
+MANY = 25
+"""Attempts in a row that fail after which a circuit opens at once: a port that refuses takes no time."""
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 2.0, 60.0
 """Between the calls that try whether a model answers again; each pause is twice the last."""
 
@@ -158,7 +160,8 @@ class Pacing:
             return self._given_up(model, lane, circuit, now)
         lane.failures += 1
         since = math.inf if lane.answered_at is None else lane.answered_at
-        if circuit is None and lane.failures >= FAILURES and now - since >= QUIET_S:
+        quiet = lane.failures >= FAILURES and now - since >= QUIET_S
+        if circuit is None and (quiet or (lane.answered_at is not None and lane.failures >= MANY)):
             lane.circuit = _Circuit(now, setback.error, FIRST_PAUSE_S)
             self._rest(lane, lane.circuit, now)
             return self._given_up(model, lane, lane.circuit, now)

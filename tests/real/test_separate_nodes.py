@@ -17,8 +17,6 @@ from nodes import nodes
 import evo as library
 from evo.journal import read_table
 
-pytestmark = pytest.mark.real
-
 SCORER = '''
 def spelled_out(reply, example):
     """Score like `choice`, and say from which file this was loaded."""
@@ -51,6 +49,7 @@ def loaded_from(run: Path, places: list[Path]) -> set[Path]:
     return {place for place in places for file in files if file and file.startswith(f"{place}/")}
 
 
+@pytest.mark.real
 def test_three_nodes_started_apart_one_joins_late_and_one_leaves(tmp_path: Path, task: Path) -> None:
     elsewhere, storage = tmp_path / "elsewhere", tmp_path / "runs"
     elsewhere.mkdir()
@@ -83,6 +82,7 @@ def test_three_nodes_started_apart_one_joins_late_and_one_leaves(tmp_path: Path,
     assert len(answered) == len(set(answered)), "a call was paid twice"
 
 
+@pytest.mark.cluster
 def test_a_submitted_job_runs_on_the_cluster_with_what_its_folder_holds(tmp_path: Path, task: Path) -> None:
     storage = tmp_path / "runs"
     with nodes(dashboard=True) as cluster:
