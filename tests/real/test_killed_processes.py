@@ -1,4 +1,4 @@
-"""Ray's processes killed with signal 9 under a run: workers and islands are replaced, the log's writer ends it resumably."""
+"""Ray's processes killed with signal 9: workers and islands are replaced, the log's writer ends a run resumably."""
 
 from __future__ import annotations
 
