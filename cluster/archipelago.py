@@ -252,11 +252,10 @@ async def _keep_island(
 async def _until_gone(
     log: Chronicle, fleet: Fleet, broker: AnyBroker, number: int, shore: Shore, over: asyncio.Event
 ) -> ConfigError | None:
-    """Run an island to its end, and let nobody wait for it after that."""
-    try:
-        return await _keep_island(log, fleet, broker, number, shore, over)
-    finally:
-        await broker.put_up(number, {}, True)
+    """Run an island to its end, and let nobody wait for it after that; one that is stopped goes on later."""
+    ended = await _keep_island(log, fleet, broker, number, shore, over)
+    await broker.put_up(number, {}, True)
+    return ended
 
 
 async def _rest(wait_s: float, over: asyncio.Event, enough: Callable[[], Awaitable[bool]]) -> bool:

@@ -40,13 +40,17 @@ class Market:
         The one that is furthest behind waits for nobody, so that somebody always goes on. Raises what it was closed by.
         """
         while any((source, told) not in self._dated and source not in self._gone for source in sources):
-            if self._closed is not None:
-                raise self._closed.with_traceback(None)
+            self._refuse()
             self._news.clear()
             await self._news.wait()
+        self._refuse()  # who is gone may have been stopped, and go on later
         return [one for source in sources for one in self._dated.get((source, told), ())]
 
     def close(self, error: EvoError) -> None:
         """Let nobody wait any more."""
         self._closed = self._closed or error
         self._news.set()
+
+    def _refuse(self) -> None:
+        if self._closed is not None:
+            raise self._closed.with_traceback(None)
