@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 
 from command import wait_for
@@ -74,10 +75,11 @@ class Nodes:
 
     def _head(self) -> list[str]:
         shown = self.dashboard is not None
+        has_client = find_spec("grpc") is not None  # without it Ray starts no server for clients, and takes no port
         return [
             "--head",
             f"--port={self.port}",
-            f"--ray-client-server-port={free_port()}",
+            *([f"--ray-client-server-port={free_port()}"] if has_client else []),
             f"--include-dashboard={shown}",
             *([f"--dashboard-port={self.dashboard}", "--dashboard-host=127.0.0.1"] if shown else []),
         ]

@@ -94,7 +94,7 @@ def not_begun(storage: Path) -> Path:
 
 
 def set_by_the_reader(page: Page) -> tuple[object, ...]:
-    """Return who is selected, how far one has zoomed in, what is open, typed and in focus, and where one stands."""
+    """Return who is selected, how far one has zoomed in, and what is open, typed and in focus."""
     return (
         page.inner_text("#chosen"),
         str(page.get_attribute("canvas", "data-at")).split()[0],
@@ -102,8 +102,12 @@ def set_by_the_reader(page: Page) -> tuple[object, ...]:
         page.get_attribute("#course button:text-is('calls')", "aria-pressed"),
         page.input_value("#number"),
         page.evaluate("document.activeElement.localName"),
-        page.evaluate("Math.round(document.querySelector('canvas').getBoundingClientRect().top)"),
     )
+
+
+def stands_at(page: Page) -> float:
+    """Return how far below the window's top the graph begins, in pixels: where one stands."""
+    return float(page.evaluate("document.querySelector('canvas').getBoundingClientRect().top"))
 
 
 def test_a_run_is_watched_from_its_first_prompt_to_its_end(browser: Browser, tmp_path: Path) -> None:
@@ -123,9 +127,10 @@ def test_a_run_is_watched_from_its_first_prompt_to_its_end(browser: Browser, tmp
             page.locator("canvas").focus()
             page.locator("canvas").scroll_into_view_if_needed()
             page.wait_for_timeout(300)
-            before, born, version = set_by_the_reader(page), seen.shown, seen.requests[-1]
+            before, stood, born, version = set_by_the_reader(page), stands_at(page), seen.shown, seen.requests[-1]
             until(page, lambda: seen.shown > born)
             assert set_by_the_reader(page) == before
+            assert stands_at(page) == pytest.approx(stood, abs=2)
             assert seen.requests[-1] != version
 
             page.evaluate("getSelection().selectAllChildren(document.querySelector('#verdict h2'))")
