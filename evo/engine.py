@@ -17,6 +17,7 @@ from evo.folder import RunFolder
 from evo.inherited import with_credits
 from evo.plugins import resolve
 from evo.ports import Task
+from evo.profile import Stopwatch
 from evo.records import records
 from evo.remote import is_uri
 from evo.settings import BudgetSettings, RunSettings
@@ -25,7 +26,7 @@ from evo.store import spent_of
 
 DEFAULT_CALLS = 2000
 """The budget where the settings name none."""
-CHANGEABLE = ("concurrency", "workers", "executor")
+CHANGEABLE = ("concurrency", "workers", "executor", "profile")
 """Settings that a resumed run may have others of, beside its budget: they say where and how fast, not what."""
 
 
@@ -81,7 +82,16 @@ class Engine:
     async def _main(self) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         self._ready.set()
-        await self._execute(self._order, self._address, self._stop, self._watch)
+        if not self._order.settings.profile:
+            return await self._execute(self._order, self._address, self._stop, self._watch)
+        stopwatch = Stopwatch()
+
+        def watch(snapshot: Snapshot) -> None:
+            stopwatch.look(snapshot)
+            self._watch(snapshot)
+
+        await self._execute(self._order, self._address, self._stop, watch)
+        stopwatch.write(self._order.path)
 
 
 def prepare(settings: RunSettings, *, base: Path, title: str) -> Commission:

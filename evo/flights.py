@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from evo.budget import Usage
 from evo.errors import Interrupted
 from evo.receipts import Admission, Receipt
+from evo.status import Traffic
 
 SCORING = ("task", "judge")
 """Purposes of the calls that scoring a row takes: see `evo.ports.Task.calls`."""
@@ -31,6 +32,20 @@ class Tally:
     task_attempts: int = 0
     task_recalled: int = 0
     """Of the task calls, those that took no time: another run had the answer."""
+    traffic: dict[str, Traffic] = field(default_factory=dict)
+
+    def book(self, receipt: Receipt) -> None:
+        """Count a call that was sent."""
+        self.sent += receipt.attempts
+        self.failed += bool(receipt.attempts) and receipt.completion is None
+        answer, so_far = receipt.completion, self.traffic.get(receipt.purpose, Traffic(receipt.purpose))
+        self.traffic[receipt.purpose] = Traffic(
+            receipt.purpose,
+            so_far.calls + receipt.attempts,
+            so_far.prompt_tokens + (answer.prompt_tokens if answer else 0),
+            so_far.output_tokens + (answer.output_tokens if answer else 0),
+            so_far.usd + ((answer.cost_usd or 0.0) if answer else 0.0),
+        )
 
     def likely(self, calls: int) -> Usage:
         """Return what so many more task calls will take, by what such calls took so far."""
