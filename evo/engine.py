@@ -83,7 +83,8 @@ class Engine:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         self._ready.set()
         if not self._order.settings.profile:
-            return await self._execute(self._order, self._address, self._stop, self._watch)
+            await self._execute(self._order, self._address, self._stop, self._watch)
+            return
         stopwatch = Stopwatch()
 
         def watch(snapshot: Snapshot) -> None:

@@ -151,7 +151,7 @@ def _ends(
     opened = marks.get(STARTED, 0.0)
     first = float(began.min()) if len(began) else opened
     answered = float((began + pc.fill_null(calls["latency_s"], 0.0).to_numpy()).max()) if len(began) else opened
-    closed = max([answered, *marks.values()])
+    closed = marks[STOPPED] if STOPPED in marks else max([answered, *marks.values()])  # killed: its last sign of life
     search = marks.get(RACE, closed)
     test = marks.get(TEST, search)
     ends = {
@@ -175,7 +175,10 @@ def _founded(path: Path, asked: Mapping[int, float]) -> float:
 
 def _phases(began: float, ends: Mapping[str, float]) -> list[dict[str, Any]]:
     since = [began, *ends.values()]
-    return [{"phase": name, "seconds": max(0.0, end - start)} for (name, end), start in zip(ends.items(), since)]
+    return [
+        {"phase": name, "seconds": max(0.0, end - start)}
+        for (name, end), start in zip(ends.items(), since, strict=False)
+    ]
 
 
 def _by_purpose(calls: pa.Table) -> list[dict[str, Any]]:

@@ -106,8 +106,8 @@ def _running(commands: _Commands) -> None:
         parser.add_argument(
             "--set", action="append", default=[], metavar="KEY=VALUE", help=_SET_BUDGET if parser is resume else _SET
         )
-        told = {"action": "append_const", "const": "profile=true", "help": "say at the end where the time went"}
-        parser.add_argument("--profile", dest="set", **told)
+        say = "say at the end where the time went"
+        parser.add_argument("--profile", dest="set", action="append_const", const="profile=true", help=say)
         parser.add_argument("--address", help="join a Ray cluster: auto, or HOST:PORT; without it, use this machine")
         parser.add_argument("--plain", action="store_true", help="print lines, not a live table")
         parser.add_argument("--json", action="store_true", help="print the result as one JSON document")
