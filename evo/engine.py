@@ -42,7 +42,7 @@ class Engine:
     def __init__(self, order: Commission, *, address: str | None = None, watch: Callable[[Snapshot], None]) -> None:
         self._order, self._address, self._watch = order, address, watch
         self._execute: Any = resolve("evo.executors", order.settings.executor)
-        self._ready = threading.Event()
+        self._ready, self._ended = threading.Event(), threading.Event()
         self._error: BaseException | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
@@ -60,8 +60,8 @@ class Engine:
 
     def wait(self, timeout_s: float | None = None) -> bool:
         """Wait for the end; return whether it has come."""
-        self._thread.join(timeout_s)
-        return not self._thread.is_alive()
+        # Not by joining the thread: until Python 3.13 an interrupt meanwhile makes a living thread count as ended.
+        return self._ended.wait(timeout_s)
 
     def result(self) -> None:
         """Return when the run ended well. Raises what ended it otherwise."""
@@ -78,6 +78,7 @@ class Engine:
             self._error = error
         finally:
             self._ready.set()
+            self._ended.set()
 
     async def _main(self) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
