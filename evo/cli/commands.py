@@ -28,7 +28,7 @@ exit codes: 0 done, 1 failed, 2 usage or configuration, 3 budget ended before an
 _SET = """change a setting, such as method.population=6: an argument of the method the file names, or of the default
 one where it names none (model and task.scorer likewise)"""
 _RUN = "the run's folder or URI, or the storage for its latest run"
-_SET_BUDGET = "change a cap, such as budget.calls=500, or concurrency, workers or executor"
+_SET_BUDGET = "change a cap, such as budget.calls=500, or concurrency, workers, executor or profile"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
