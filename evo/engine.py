@@ -27,7 +27,7 @@ from evo.store import spent_of
 DEFAULT_CALLS = 2000
 """The budget where the settings name none."""
 CHANGEABLE = ("concurrency", "workers", "executor", "profile")
-"""Settings that a resumed run may have others of, beside its budget: they say where, how fast and how closely watched, not what."""
+"""Settings that a resumed run may have others of, beside its budget: they do not say what is searched, or how."""
 
 
 class Engine:

@@ -41,7 +41,7 @@ def _slots(slots: Mapping[str, Any]) -> list[str]:
     return [
         f"slots: {slots['mean_in_flight']:.1f} of {slots['slots']} calls under way on average, "
         f"{when} ({slots['seconds']:.1f} s)",
-        f"idle slots {percent(1 - slots['full'])} of that time" + (": " + ", ".join(idle) if idle else ""),
+        f"some slots idle {percent(1 - slots['full'])} of that time" + (": " + ", ".join(idle) if idle else ""),
     ]
 
 
