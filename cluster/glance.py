@@ -22,5 +22,5 @@ def glance(phase: str, ledger: CallLedger, slots: int, islands: tuple[IslandStat
         islands=islands,
         pauses=ledger.pacing.pauses(),
         waiting=ledger.waiting,
-        traffic=tuple(tally.traffic[purpose] for purpose in sorted(tally.traffic)),
+        traffic=tally.traffic,
     )

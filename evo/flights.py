@@ -32,20 +32,27 @@ class Tally:
     task_attempts: int = 0
     task_recalled: int = 0
     """Of the task calls, those that took no time: another run had the answer."""
-    traffic: dict[str, Traffic] = field(default_factory=dict)
+    booked: dict[str, list[float]] = field(default_factory=dict)
+    """By purpose: calls, prompt tokens, output tokens, US dollars."""
+
+    @property
+    def traffic(self) -> tuple[Traffic, ...]:
+        """What was booked, by purpose."""
+        found = sorted(self.booked.items())
+        return tuple(Traffic(name, int(n), int(asked), int(said), usd) for name, (n, asked, said, usd) in found)
 
     def book(self, receipt: Receipt) -> None:
-        """Count a call that was sent."""
+        """Count a call that was sent. Once a call: it must take next to nothing."""
         self.sent += receipt.attempts
         self.failed += bool(receipt.attempts) and receipt.completion is None
-        answer, so_far = receipt.completion, self.traffic.get(receipt.purpose, Traffic(receipt.purpose))
-        self.traffic[receipt.purpose] = Traffic(
-            receipt.purpose,
-            so_far.calls + receipt.attempts,
-            so_far.prompt_tokens + (answer.prompt_tokens if answer else 0),
-            so_far.output_tokens + (answer.output_tokens if answer else 0),
-            so_far.usd + ((answer.cost_usd or 0.0) if answer else 0.0),
-        )
+        so_far = self.booked.get(receipt.purpose)
+        if so_far is None:
+            so_far = self.booked[receipt.purpose] = [0, 0, 0, 0.0]
+        so_far[0] += receipt.attempts
+        if (answer := receipt.completion) is not None:
+            so_far[1] += answer.prompt_tokens
+            so_far[2] += answer.output_tokens
+            so_far[3] += answer.cost_usd or 0.0
 
     def likely(self, calls: int) -> Usage:
         """Return what so many more task calls will take, by what such calls took so far."""

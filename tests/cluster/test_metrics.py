@@ -11,8 +11,10 @@ import pytest
 
 import cluster.metrics as module
 from cluster.metrics import RunMetrics, metered
+from evo import evolve
 from evo.budget import Usage
 from evo.status import IslandStatus, Snapshot, Traffic
+from fitness.toy import toy_rows
 
 SNAPSHOT = Snapshot(
     phase="search",
@@ -96,3 +98,21 @@ def test_the_display_is_shown_everything_with_or_without_the_extra(installed, se
     metered("a run", shown.append)(SNAPSHOT)
     assert shown == [SNAPSHOT]
     assert len(given) == series
+
+
+def test_the_traffic_of_a_snapshot_adds_up_to_what_was_spent(tmp_path):
+    shown: list[Snapshot] = []
+    rows = toy_rows(24)
+    run = evolve(
+        {"data": {"dev": rows[:12], "test": rows[12:]}, "scorer": "choice"},
+        model="fake/toy",
+        prompts=["Judge.", "Say positive or negative."],
+        executor="inline",
+        storage=str(tmp_path),
+        budget={"calls": 200},
+        watch=shown.append,
+    )
+    last = shown[-1].traffic
+    assert [traffic.purpose for traffic in last] == ["operator", "task"]
+    assert sum(traffic.calls for traffic in last) == run.spent.calls
+    assert sum(traffic.prompt_tokens + traffic.output_tokens for traffic in last) == run.spent.tokens
