@@ -115,10 +115,10 @@ class Stuck:
 
 async def test_retries_that_no_longer_fit_say_nothing_of_the_model(tmp_path, script, slept):
     inner = script(lambda request: "yes" if request == ASK else busy())
-    with bank(tmp_path / "run", calls=41) as opened:
-        model = Accounted(inner, opened.ledger, Slots(40), "task", 7)
+    with bank(tmp_path / "run", calls=21) as opened:
+        model = Accounted(inner, opened.ledger, Slots(20), "task", 7)
         await model.complete(ASK)
-        calls = (model.complete(Request.user(f"row {number}")) for number in range(40))
+        calls = (model.complete(Request.user(f"row {number}")) for number in range(20))
         found = await asyncio.wait_for(asyncio.gather(*calls, return_exceptions=True), 10)
         assert {type(error) for error in found} == {BudgetExhausted}
         assert opened.ledger.given_up is None
