@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import logging
 import os
-import socket
 from collections import Counter
-from collections.abc import Awaitable, Iterator, Sequence
+from collections.abc import Awaitable, Sequence
 from functools import partial
 from typing import Any
 
 from cluster.archipelago import sail
+from cluster.connection import connect, disconnect
 from cluster.demand import Demand
 from cluster.island import Island, Shore
 from cluster.metrics import metered
 from cluster.remote import AT_ONCE, GATHER_S, BrokerActor, RemoteBroker
-from cluster.shipping import python_path, runtime_env
 from cluster.workers import FitnessWorker, WorkerPlan
 from evo._guard import stranger
 from evo.commission import Commission, Watch
@@ -28,9 +25,6 @@ from evo.processes import process_row
 
 HOSTS_PER_CORE = 2
 """Island processes per core at most; more islands share them."""
-OBJECT_STORE_BYTES = 128 * 2**20
-REACH_S = 10.0
-_QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0", "RAY_DEDUP_LOGS": "0"}
 
 
 class WorkerActor:
@@ -174,12 +168,12 @@ async def run_on_ray(order: Commission, address: str | None, stop: asyncio.Event
     # Where Ray makes its processes look first, whatever the driver's own path.
     if message := stranger([os.getcwd(), str(order.base.resolve())]):
         raise ConfigError(message)
-    started_here = await asyncio.to_thread(_connect, order, address)
+    started_here = await asyncio.to_thread(connect, order.base, address)
     try:
         await sail(order, RayFleet(order), _workers(order), stop, metered(order.path.name, watch))
     finally:
         if started_here:
-            await asyncio.to_thread(_disconnect)
+            await asyncio.to_thread(disconnect)
 
 
 def place(cores: Sequence[str], taken: Sequence[str]) -> tuple[str, bool]:
@@ -227,66 +221,3 @@ def _cores() -> list[str]:
         counts = dict.fromkeys(counts, 1)
     # A node without cores, as a head node often is, was meant to do no work.
     return [node for turn in range(max(counts.values())) for node, count in counts.items() if turn < count]
-
-
-def _connect(order: Commission, address: str | None) -> bool:
-    os.environ.update({key: value for key, value in _QUIET.items() if key not in os.environ})
-    if address and ":" in address:
-        _try_to_reach(address)
-    import ray
-
-    if ray.is_initialized():
-        return False
-    path = python_path(order.base)
-    options: dict[str, Any] = {"runtime_env": runtime_env(order.base, os.environ)}
-    if not address:
-        options = {
-            "include_dashboard": False,
-            "object_store_memory": OBJECT_STORE_BYTES,
-            "num_cpus": os.cpu_count(),
-        }
-    # In a thread other than the main one Ray warns that it leaves SIGTERM alone, which is what we want.
-    logging.getLogger("ray").setLevel(logging.ERROR)
-    try:
-        with contextlib.nullcontext() if address else _lent_path(path):
-            ray.init(
-                address=address or "local",
-                log_to_driver=False,
-                logging_level=logging.ERROR,
-                configure_logging=False,
-                **options,
-            )
-    except (ConnectionError, ValueError) as error:
-        raise ConfigError(
-            f"no Ray cluster answers at {address!r}; start one with `ray start --head`: {error}"
-        ) from error
-    return True
-
-
-@contextlib.contextmanager
-def _lent_path(path: str) -> Iterator[None]:
-    """Let processes that are started now inherit a PYTHONPATH: by a runtime environment it takes Ray 2 s more."""
-    kept = os.environ.get("PYTHONPATH")
-    os.environ["PYTHONPATH"] = path
-    try:
-        yield
-    finally:
-        if kept is None:
-            del os.environ["PYTHONPATH"]
-        else:
-            os.environ["PYTHONPATH"] = kept
-
-
-def _try_to_reach(address: str) -> None:
-    """Raises ConfigError when nothing listens at HOST:PORT: Ray itself would try for minutes."""
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    try:
-        socket.create_connection((host, int(port)), timeout=REACH_S).close()
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"nothing answers at {address!r} ({error}); start Ray with `ray start --head`") from error
-
-
-def _disconnect() -> None:
-    import ray
-
-    ray.shutdown()

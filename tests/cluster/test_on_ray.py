@@ -9,9 +9,11 @@ from types import SimpleNamespace
 
 import pytest
 
+from cluster.connection import _lent_path, connect
 from cluster.demand import Demand
-from cluster.on_ray import _cores, _lent_path, _missing, _workers, place
+from cluster.on_ray import _cores, _missing, _workers, place
 from cluster.shipping import JOB, runtime_env
+from evo.errors import ConfigError, EvoError
 
 
 def node(name: str, cpus: float | None, *, alive: bool = True) -> dict[str, object]:
@@ -126,3 +128,14 @@ def test_what_a_job_was_submitted_with_is_left_to_it(task):
     assert set(runtime_env(task, job(working_dir="gcs://x.zip"))) == {"env_vars", "py_modules"}
     assert set(runtime_env(task, job(env_vars={"PYTHONPATH": "/x"}, pip=["a"]))) == {"py_modules"}
     assert set(runtime_env(task, job(py_modules=["gcs://y.zip"], env_vars={"A": "1"}))) == {"env_vars"}
+
+
+def test_a_ray_that_does_not_come_up_is_one_message_with_the_mend(tmp_path, monkeypatch):
+    def init(**options: object) -> None:
+        raise Exception("The current node timed out during startup.")
+
+    monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(is_initialized=lambda: False, init=init))
+    with pytest.raises(EvoError, match=r"did not start on this machine: .* timed out .*; .* executor: inline"):
+        connect(tmp_path, None)
+    with pytest.raises(ConfigError, match=r"no Ray cluster answers at 'auto'; start one"):
+        connect(tmp_path, "auto")
