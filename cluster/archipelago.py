@@ -81,7 +81,9 @@ async def _voyage(
     judged = sorted({places.task for places in models})
     embedders = sorted({places.embedding for places in models if places.embedding is not None})
     slots = max(1, order.settings.concurrency // workers)
-    plan = WorkerPlan(order.task, order.models, slots, tuple(judged), tuple(embedders), order.judge)
+    plan = WorkerPlan(
+        order.task, order.models, slots, tuple(judged), tuple(embedders), order.judge, order.settings.profile
+    )
     over = asyncio.Event()
     numbers = itertools.count()
     crew: list[asyncio.Task[None]] = []

@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from cluster.glance import glance
 from cluster.jobs import Job, JobQueue, merged, shards
 from cluster.market import Market, Migrants
 from cluster.ports import Answer
@@ -25,7 +26,7 @@ from evo.ledger import CallLedger
 from evo.model import Completion, Evaluation, Prompt, Request
 from evo.ports import Rows
 from evo.receipts import NO_SETBACK, Admission, Receipt, Setback
-from evo.schema import LOST_WORKER, ROOT_ISLAND, event_row
+from evo.schema import LOST_WORKER, RACE, ROOT_ISLAND, STARTED, STOPPED, TEST, event_row
 from evo.settings import RunSettings
 from evo.status import IslandStatus, Snapshot
 from evo.store import RunStore
@@ -52,7 +53,7 @@ class Broker:
         self._starts: Counter[int] = Counter()
         self._barren = self._needed = 0
         self._final = FinalCalls(0)
-        self.store.journal.append({"events": [event_row(ROOT_ISLAND, "started")]})
+        self.store.journal.append({"events": [event_row(ROOT_ISLAND, STARTED)]})
 
     # --- islands ---
 
@@ -177,15 +178,11 @@ class Broker:
 
     async def enter_race(self) -> None:
         """Leave the search and free what was set aside for the final race."""
-        self.phase, self._final = "race", replace(self._final, race=0)
-        self._keep()
-        self.ledger.stop(self.failure)
+        self._enter(RACE, replace(self._final, race=0))
 
     async def enter_final(self) -> None:
         """Leave the race and free what was set aside for the final test."""
-        self.phase, self._final = "test", FinalCalls(0)
-        self._keep()
-        self.ledger.stop(self.failure)
+        self._enter(TEST, FinalCalls(0))
 
     async def keep_for_final(self, calls: FinalCalls) -> None:
         """Set aside the calls of the end, the winner's test more as soon as anyone living takes more.
@@ -201,20 +198,8 @@ class Broker:
 
     async def snapshot(self) -> Snapshot:
         """Return the run at a glance."""
-        tally = self.ledger.tally
-        return Snapshot(
-            phase=self.phase,
-            elapsed_s=self.account.elapsed_s,
-            left_s=self.account.left_s,
-            spent=self.account.spent,
-            # Calls are admitted a little ahead; no more than the slots are on their way at once.
-            in_flight=min(self.ledger.in_flight, self._concurrency),
-            recalled=tally.recalled,
-            shared=tally.shared,
-            failed=tally.failed,
-            pauses=self.ledger.pacing.pauses(),
-            islands=tuple(self._islands[i] for i in sorted(self._islands)),
-        )
+        islands = tuple(self._islands[i] for i in sorted(self._islands))
+        return glance(self.phase, self.ledger, self._concurrency, islands)
 
     async def affordable(self, wanted: int) -> int:
         """Return how many of ``wanted`` task calls still fit the budget, by what such calls took so far."""
@@ -235,9 +220,15 @@ class Broker:
         """Send home who is still here, seal the log and free the folder."""
         self._jobs.close()
         try:
-            self.store.journal.append({"events": [event_row(ROOT_ISLAND, "stopped")]})
+            self.store.journal.append({"events": [event_row(ROOT_ISLAND, STOPPED)]})
         finally:
             self.store.close()
+
+    def _enter(self, phase: str, kept: FinalCalls) -> None:
+        self.phase, self._final = phase, kept
+        self._keep()
+        self.ledger.stop(self.failure)
+        self.store.journal.append({"events": [event_row(ROOT_ISLAND, phase)]})
 
     async def _stop_if_given_up(self) -> None:
         if self.ledger.given_up is not None and self.failure is None:

@@ -15,6 +15,7 @@ from typing import Any
 from cluster.archipelago import sail
 from cluster.demand import Demand
 from cluster.island import Island, Shore
+from cluster.metrics import metered
 from cluster.remote import AT_ONCE, GATHER_S, BrokerActor, RemoteBroker
 from cluster.shipping import python_path, runtime_env
 from cluster.workers import FitnessWorker, WorkerPlan
@@ -23,6 +24,7 @@ from evo.commission import Commission, Watch
 from evo.errors import ConfigError, EvoError
 from evo.life import Life
 from evo.model import Individual
+from evo.processes import process_row
 
 HOSTS_PER_CORE = 2
 """Island processes per core at most; more islands share them."""
@@ -52,7 +54,11 @@ class IslandHost:
         if self._order is None:
             self._order = asyncio.ensure_future(kept[0])
         order = await self._order
-        return await Island(order.ground(number), shore, order.models_of(number), RemoteBroker(broker), life).run()
+        remote = RemoteBroker(broker)
+        living = await Island(order.ground(number), shore, order.models_of(number), remote, life).run()
+        if order.settings.profile:
+            await remote.log({"events": [process_row("islands")]})
+        return living
 
 
 class RayFleet:
@@ -170,7 +176,7 @@ async def run_on_ray(order: Commission, address: str | None, stop: asyncio.Event
         raise ConfigError(message)
     started_here = await asyncio.to_thread(_connect, order, address)
     try:
-        await sail(order, RayFleet(order), _workers(order), stop, watch)
+        await sail(order, RayFleet(order), _workers(order), stop, metered(order.path.name, watch))
     finally:
         if started_here:
             await asyncio.to_thread(_disconnect)

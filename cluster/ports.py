@@ -78,6 +78,10 @@ class BrokerPort(Protocol):
         """Hand in a job."""
         ...
 
+    async def log(self, rows: Rows) -> None:
+        """Add to the log what is no island's."""
+        ...
+
     async def stop(self, error: EvoError | None = None) -> None:
         """End the search."""
         ...

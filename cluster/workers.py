@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 import traceback
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ from evo.errors import ConfigError, EvoError, LlmError
 from evo.model import Completion, Evaluation
 from evo.plugins import build_model, resolve
 from evo.ports import Evaluator, EvaluatorFactory, Llm, Task
+from evo.processes import process_row
 from evo.receipts import Limits
 from evo.settings import ModelSettings
 
@@ -37,6 +39,8 @@ class WorkerPlan:
     judged: tuple[int, ...] = ()
     embedders: tuple[int, ...] = ()
     judge: int | None = None
+    profile: bool = False
+    """Whether a worker says at the end what it took."""
 
 
 class FitnessWorker:
@@ -61,7 +65,9 @@ class FitnessWorker:
         """Pull and do jobs until there are none; then close the models."""
         running: set[asyncio.Task[None]] = set()
         try:
+            began = time.monotonic()
             await self._check()
+            models_s = time.monotonic() - began
             while True:
                 while sum(self._ahead.values()) >= AHEAD * self._slots.count:
                     self._progress.clear()
@@ -76,6 +82,8 @@ class FitnessWorker:
                 running.add(task)
                 task.add_done_callback(running.discard)
             await asyncio.gather(*running)
+            if self._plan.profile:
+                await self._broker.log({"events": [process_row("worker", models_s=models_s)]})
         finally:
             self._slots.close()
             for task in running:

@@ -164,6 +164,7 @@ class Accounted:
             try:
                 async with self.slots:
                     sending.attempts += 1
+                    sending.started_at = time.time()
                     sending.answer = _whole(await self._asked(request, admission, sending))
                     # Within the slot: what was sent and is not yet in the log is never more than the slots.
                     await self._settle(admission.key, sending)

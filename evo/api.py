@@ -83,7 +83,7 @@ def resume(
         run: The run, its folder or URI, or a storage, which stands for its latest run.
         budget: Caps to change; the others stay. In a mapping, None takes a cap away.
         address: A Ray cluster to join.
-        **changes: Another ``concurrency``, ``workers`` or ``executor`` than before.
+        **changes: Another ``concurrency``, ``workers``, ``executor`` or ``profile`` than before.
 
     Raises:
         ConfigError: there is no such run, its data have changed, or the budget cannot be used.

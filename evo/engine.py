@@ -17,6 +17,7 @@ from evo.folder import RunFolder
 from evo.inherited import with_credits
 from evo.plugins import resolve
 from evo.ports import Task
+from evo.profile import Stopwatch
 from evo.records import records
 from evo.remote import is_uri
 from evo.settings import BudgetSettings, RunSettings
@@ -25,8 +26,8 @@ from evo.store import spent_of
 
 DEFAULT_CALLS = 2000
 """The budget where the settings name none."""
-CHANGEABLE = ("concurrency", "workers", "executor")
-"""Settings that a resumed run may have others of, beside its budget: they say where and how fast, not what."""
+CHANGEABLE = ("concurrency", "workers", "executor", "profile")
+"""Settings that a resumed run may have others of, beside its budget: they do not say what is searched, or how."""
 
 
 class Engine:
@@ -41,7 +42,7 @@ class Engine:
     def __init__(self, order: Commission, *, address: str | None = None, watch: Callable[[Snapshot], None]) -> None:
         self._order, self._address, self._watch = order, address, watch
         self._execute: Any = resolve("evo.executors", order.settings.executor)
-        self._ready = threading.Event()
+        self._ready, self._ended = threading.Event(), threading.Event()
         self._error: BaseException | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
@@ -59,8 +60,8 @@ class Engine:
 
     def wait(self, timeout_s: float | None = None) -> bool:
         """Wait for the end; return whether it has come."""
-        self._thread.join(timeout_s)
-        return not self._thread.is_alive()
+        # Not by joining the thread: until Python 3.13 an interrupt meanwhile makes a living thread count as ended.
+        return self._ended.wait(timeout_s)
 
     def result(self) -> None:
         """Return when the run ended well. Raises what ended it otherwise."""
@@ -77,11 +78,22 @@ class Engine:
             self._error = error
         finally:
             self._ready.set()
+            self._ended.set()
 
     async def _main(self) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         self._ready.set()
-        await self._execute(self._order, self._address, self._stop, self._watch)
+        if not self._order.settings.profile:
+            await self._execute(self._order, self._address, self._stop, self._watch)
+            return
+        stopwatch = Stopwatch()
+
+        def watch(snapshot: Snapshot) -> None:
+            stopwatch.look(snapshot)
+            self._watch(snapshot)
+
+        await self._execute(self._order, self._address, self._stop, watch)
+        stopwatch.write(self._order.path)
 
 
 def prepare(settings: RunSettings, *, base: Path, title: str) -> Commission:

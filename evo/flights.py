@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from evo.budget import Usage
 from evo.errors import Interrupted
 from evo.receipts import Admission, Receipt
+from evo.status import Traffic
 
 SCORING = ("task", "judge")
 """Purposes of the calls that scoring a row takes: see `evo.ports.Task.calls`."""
@@ -31,6 +32,27 @@ class Tally:
     task_attempts: int = 0
     task_recalled: int = 0
     """Of the task calls, those that took no time: another run had the answer."""
+    booked: dict[str, list[float]] = field(default_factory=dict)
+    """By purpose: calls, prompt tokens, output tokens, US dollars."""
+
+    @property
+    def traffic(self) -> tuple[Traffic, ...]:
+        """What was booked, by purpose."""
+        found = sorted(self.booked.items())
+        return tuple(Traffic(name, int(n), int(asked), int(said), usd) for name, (n, asked, said, usd) in found)
+
+    def book(self, receipt: Receipt) -> None:
+        """Count a call that was sent. Once a call: it must take next to nothing."""
+        self.sent += receipt.attempts
+        self.failed += bool(receipt.attempts) and receipt.completion is None
+        so_far = self.booked.get(receipt.purpose)
+        if so_far is None:
+            so_far = self.booked[receipt.purpose] = [0, 0, 0, 0.0]
+        so_far[0] += receipt.attempts
+        if (answer := receipt.completion) is not None:
+            so_far[1] += answer.prompt_tokens
+            so_far[2] += answer.output_tokens
+            so_far[3] += answer.cost_usd or 0.0
 
     def likely(self, calls: int) -> Usage:
         """Return what so many more task calls will take, by what such calls took so far."""

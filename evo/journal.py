@@ -39,6 +39,7 @@ class Journal:
     def __init__(self, folder: Path, *, attempt: int = 0, seal_rows: int = SEAL_ROWS, seal_s: float = SEAL_S) -> None:
         self.folder = folder
         self.attempt = attempt
+        self.took_s = 0.0
         self._seal_rows, self._seal_s = seal_rows, seal_s
         self._started = time.monotonic()
         self._clocked = 0.0
@@ -53,6 +54,7 @@ class Journal:
 
     def append(self, rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
         """Add rows to tables in one transaction; raises OSError when the disk refuses, with nothing half-written."""
+        began = time.perf_counter()
         rows = self._clocked_rows(rows)
         for row in rows.get("events", ()):
             row.setdefault("attempt", self.attempt)  # type: ignore[attr-defined]
@@ -60,6 +62,7 @@ class Journal:
         self._rows += sum(map(len, rows.values()))
         if self._rows >= self._seal_rows or time.monotonic() - self._opened >= self._age():
             self._rotate()
+        self.took_s += time.perf_counter() - began
 
     def _clocked_rows(self, rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, Sequence[Mapping[str, Any]]]:
         """Return rows with the time so far among them, now and then and with each event of the whole run.

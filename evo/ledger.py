@@ -44,6 +44,11 @@ class CallLedger:
         return len(self._flying)
 
     @property
+    def waiting(self) -> int:
+        """Calls that wait for their model's pace."""
+        return self._queues.waiting
+
+    @property
     def stopped(self) -> bool:
         """Whether every further call is refused."""
         return self._stopped is not None
@@ -279,8 +284,7 @@ class CallLedger:
         self._settled = asyncio.get_running_loop().create_future()
 
     def _count(self, receipt: Receipt) -> None:
-        self.tally.sent += receipt.attempts
-        self.tally.failed += bool(receipt.attempts) and receipt.completion is None
+        self.tally.book(receipt)
         self._count_task(receipt)
 
     def _count_task(self, receipt: Receipt) -> None:

@@ -25,6 +25,11 @@ class PacedQueues:
         self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
         self._ticking: set[str] = set()
 
+    @property
+    def waiting(self) -> int:
+        """How many wait."""
+        return sum(not turn.done() for waiting in self._waiting.values() for turn in waiting)
+
     def turn(self, model: str) -> asyncio.Future[None]:
         """Return what is done when it is time to look again."""
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()

@@ -21,6 +21,7 @@ from evo.journal import read_table, stamp
 from evo.lineage import Lineage, number_of
 from evo.model import Individual
 from evo.operator_ledger import operator_ledger
+from evo.profile import read_profile
 from evo.replay import individuals_now, read_individuals
 from evo.schema import TABLES
 from evo.settings import RunSettings
@@ -67,6 +68,11 @@ class Run:
     def elapsed_s(self) -> float:
         """Seconds the run has taken, all attempts together."""
         return elapsed_of(self.path)[0]
+
+    @property
+    def profile(self) -> dict[str, Any]:
+        """Where the time of its latest attempt went, see `evo.profile.profile_of`; more with ``profile: true``."""
+        return read_profile(self.path)
 
     @property
     def best(self) -> Best:

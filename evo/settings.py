@@ -138,6 +138,8 @@ class RunSettings(Settings):
     """Whether births are told in the order they were asked for, and islands wait for each other to migrate."""
     storage: str = "runs"
     """A folder, or an object store's URI (`evo.remote`): the run is then written in ``runs/`` and copied there."""
+    profile: bool = False
+    """Whether the run's processes say what they took, for `evo.profile`."""
     cache: bool = True
     """Whether answers of earlier runs in the same storage are used again."""
 

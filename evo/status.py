@@ -23,6 +23,19 @@ class IslandStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class Traffic:
+    """What the calls of one purpose came to since this attempt began; tokens and dollars are those of the answers."""
+
+    purpose: str
+    calls: int = 0
+    """Attempts that were sent."""
+    prompt_tokens: int = 0
+    output_tokens: int = 0
+    usd: float = 0.0
+    """Of those whose price is known."""
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """A run at a glance."""
 
@@ -39,3 +52,6 @@ class Snapshot:
     islands: tuple[IslandStatus, ...]
     pauses: tuple[str, ...] = ()
     """Models that are not called for the moment, in words."""
+    waiting: int = 0
+    """Calls that wait for a model's pace."""
+    traffic: tuple[Traffic, ...] = ()

@@ -18,6 +18,7 @@ from evo.folder import RunFolder
 from evo.journal import Journal, read_pieces, read_table
 from evo.mirror import Mirror
 from evo.model import Completion
+from evo.processes import process_row
 from evo.replay import completion_of
 from evo.schema import CLOCK, ROOT_ISLAND
 
@@ -45,7 +46,12 @@ class RunStore:
             self.spent = spent_of(path)
             if self.mirror is not None:
                 self.mirror.start()
+            if folder.settings.profile:
+                undo.callback(self._say_what_it_took)
             self._held = undo.pop_all()
+
+    def _say_what_it_took(self) -> None:
+        self.journal.append({"events": [process_row("log", log_s=self.journal.took_s)]})
 
     def _take_in(self, path: Path) -> None:
         """Let the cache hold the log's answers as this run's, and no others."""

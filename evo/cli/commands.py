@@ -28,7 +28,7 @@ exit codes: 0 done, 1 failed, 2 usage or configuration, 3 budget ended before an
 _SET = """change a setting, such as method.population=6: an argument of the method the file names, or of the default
 one where it names none (model and task.scorer likewise)"""
 _RUN = "the run's folder or URI, or the storage for its latest run"
-_SET_BUDGET = "change a cap, such as budget.calls=500, or concurrency, workers or executor"
+_SET_BUDGET = "change a cap, such as budget.calls=500, or concurrency, workers, executor or profile"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -106,6 +106,8 @@ def _running(commands: _Commands) -> None:
         parser.add_argument(
             "--set", action="append", default=[], metavar="KEY=VALUE", help=_SET_BUDGET if parser is resume else _SET
         )
+        say = "say at the end where the time went"
+        parser.add_argument("--profile", dest="set", action="append_const", const="profile=true", help=say)
         parser.add_argument("--address", help="join a Ray cluster: auto, or HOST:PORT; without it, use this machine")
         parser.add_argument("--plain", action="store_true", help="print lines, not a live table")
         parser.add_argument("--json", action="store_true", help="print the result as one JSON document")
@@ -120,6 +122,8 @@ def _reading(commands: _Commands) -> None:
     show.add_argument("--operators", action="store_true", help="what each operator's births gained and cost")
     show.add_argument("--examples", action="store_true", help="rows that no prompt solves, or that may be mislabelled")
     show.add_argument("--sql", metavar="QUERY", help="what a DuckDB query finds in the run's tables (extra `sql`)")
+    show.add_argument("--profile", action="store_true", help="where the time went")
+    show.add_argument("--events", action="store_true", help="what happened, in order, a line of JSON each")
     lineage = _add(commands, "lineage", "descent:lineage", "show where a prompt came from, word by word")
     output = lineage.add_mutually_exclusive_group()
     report = _add(commands, "report", "reading:report", "write all there is to see of a run into one HTML file")

@@ -16,6 +16,7 @@ from evo.cli.examples import print_examples
 from evo.cli.front import print_front
 from evo.cli.many import folded
 from evo.cli.operators import print_operators
+from evo.cli.profile import print_profile
 from evo.cli.report import print_report, prompt_lines
 from evo.cli.tables import arrow_table, table, wide_console
 from evo.cli.text import duration, money, one_line, percent, say, shown_path
@@ -58,6 +59,10 @@ def show(options: Namespace) -> None:
         return _examples(run, as_json=options.json)
     if options.sql is not None:
         return _query(run, options.sql, as_json=options.json)
+    if options.profile:
+        return print_json({"run": str(run.path), **run.profile}) if options.json else _profile(run)
+    if options.events:
+        return _events(run, as_json=options.json)
     about = _about(run)
     if options.json:
         return print_json(about)
@@ -100,6 +105,22 @@ def _examples(run: Run, *, as_json: bool) -> None:
     if as_json:
         return print_json({"run": str(run.path), "status": run.status, "examples": rows})
     return print_examples(run, rows)
+
+
+def _profile(run: Run) -> None:
+    console = wide_console()
+    say(console, f"{shown_path(run.path)}: {run.status}")
+    print_profile(run.profile, console)
+
+
+def _events(run: Run, *, as_json: bool) -> None:
+    """Print what happened, in order: a line of JSON each, or all of it in one document."""
+    rows = ({**row, "at": row["at"].isoformat()} for row in run.events().to_pylist())
+    if as_json:
+        return print_json({"run": str(run.path), "status": run.status, "events": list(rows)})
+    for row in rows:
+        print(json.dumps(row, ensure_ascii=True))
+    return None
 
 
 def _query(run: Run, query: str, *, as_json: bool) -> None:

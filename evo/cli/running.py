@@ -15,6 +15,7 @@ from rich.console import Console
 
 from evo.cli.catalog import fetch_local_models
 from evo.cli.display import display
+from evo.cli.profile import print_profile
 from evo.cli.reading import print_json
 from evo.cli.report import print_report
 from evo.cli.text import say, shell_word, shown_path
@@ -91,6 +92,8 @@ def _sail(order: Commission, options: Namespace, *, warn: bool = False) -> int:
         sys.stdout.write(_json(finished.result))
     else:
         print_report(finished, console)
+        if order.settings.profile:
+            print_profile(finished.profile, console)
     return 0
 
 

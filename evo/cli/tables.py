@@ -17,7 +17,19 @@ WIDE = 200
 CELL = 100
 """Most characters of what a query finds in one cell."""
 
-_WORDS = ("operator", "split", "common miss", "input", "prompt", "method", "model", "made by", "setting")
+_WORDS = (
+    "operator",
+    "split",
+    "common miss",
+    "input",
+    "prompt",
+    "method",
+    "model",
+    "made by",
+    "setting",
+    "phase",
+    "purpose",
+)
 
 
 def wide_console() -> Console:

@@ -115,10 +115,10 @@ class Stuck:
 
 async def test_retries_that_no_longer_fit_say_nothing_of_the_model(tmp_path, script, slept):
     inner = script(lambda request: "yes" if request == ASK else busy())
-    with bank(tmp_path / "run", calls=41) as opened:
-        model = Accounted(inner, opened.ledger, Slots(40), "task", 7)
+    with bank(tmp_path / "run", calls=21) as opened:
+        model = Accounted(inner, opened.ledger, Slots(20), "task", 7)
         await model.complete(ASK)
-        calls = (model.complete(Request.user(f"row {number}")) for number in range(40))
+        calls = (model.complete(Request.user(f"row {number}")) for number in range(20))
         found = await asyncio.wait_for(asyncio.gather(*calls, return_exceptions=True), 10)
         assert {type(error) for error in found} == {BudgetExhausted}
         assert opened.ledger.given_up is None
@@ -183,6 +183,22 @@ async def test_a_known_answer_is_not_sent_and_slots_bound_what_is(tmp_path, scri
         await asyncio.gather(*(llm.complete(ask) for ask in asks))
         assert len(inner.requests) == len({ask.text for ask in inner.requests}) == 20
         assert most == 4
+
+
+async def test_a_call_has_started_when_it_was_sent_and_not_when_it_began_to_wait_for_a_slot(tmp_path, script):
+    class Slow:
+        def __init__(self, inner):
+            self.inner, self.identity, self.price = inner, inner.identity, inner.price
+
+        async def complete(self, request):
+            await asyncio.sleep(0.1)
+            return await self.inner.complete(request)
+
+    with bank(tmp_path / "run", calls=9) as opened:
+        model = Accounted(Slow(script(lambda request: "yes")), opened.ledger, Slots(1), "task", 7)
+        await asyncio.gather(*(model.complete(Request.user(f"row {number}")) for number in range(2)))
+    first, second = sorted(row["started_at"] for row in opened.calls())
+    assert (second - first).total_seconds() > 0.09
 
 
 async def test_when_time_is_over_only_the_calls_just_admitted_are_still_sent(tmp_path):

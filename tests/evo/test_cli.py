@@ -210,7 +210,7 @@ BAD_INPUTS = [
     (["run", "{tmp}/good.yaml", "--set", "prompts=[]"], 2, "seed prompt"),
     (["run", "{tmp}/good.yaml", "--set", "model.options.latency=3"], 2, "latency_ms"),
     (["resume", "{tmp}"], 2, "no run"),
-    (["resume", "{run}", "--set", "seed=4"], 2, "only budget.*, concurrency, workers, executor can change"),
+    (["resume", "{run}", "--set", "seed=4"], 2, "only budget.*, concurrency, workers, executor, profile can change"),
     (["resume", "{run}", "--set", "budget.cals=4"], 2, "did you mean 'calls'"),
     (["models", "pull"], 2, "expects a name"),
     (["models", "pull", "no-such-model"], 2, "no-such-model"),

@@ -42,7 +42,7 @@ def test_faults_that_pass_change_nothing_but_the_time_it_takes(tmp_path: Path, u
 @pytest.mark.parametrize(("fault", "kind"), [("500", "try later"), ("hang", "no answer within N s")])
 def test_one_row_that_always_fails_is_missing_and_listed(tmp_path: Path, fault: str, kind: str) -> None:
     endpoint = Endpoint()
-    settings = endpoint.up().settings(tmp_path, model={"attempts": 1, "timeout_s": 1.0})
+    settings = endpoint.up().settings(tmp_path, model={"attempts": 1, "timeout_s": 3.0})
     endpoint.script = only_on(settings["task"]["data"]["dev"][3]["input"], fault)
     run = evo.evolve(**settings)
     endpoint.down()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from command import EXAMPLES, evo, evo_json, only_run, wait_for
+from command import EXAMPLES, evo, evo_json, only_run, running, wait_for
 
 import evo as library
 
@@ -41,15 +42,24 @@ def test_ray_and_inline_walk_the_same_path(tmp_path: Path) -> None:
     assert on_ray.result["gain"] == inline.result["gain"]
 
 
-def ray_processes() -> set[str]:
-    found = subprocess.run(["pgrep", "-f", "raylet|gcs_server|ray::"], capture_output=True, text=True, check=False)
-    return set(found.stdout.split())
+def begun_by(test: Path) -> list[bytes]:
+    """Return the command lines of the processes that inherited a test's mark."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # gone meanwhile
+            if f"EVO_TEST={test}".encode() in (process / "environ").read_bytes():
+                found.append((process / "cmdline").read_bytes())
+    return found
 
 
-def test_nothing_is_left_behind(tmp_path: Path) -> None:
-    before = ray_processes()
-    run_toy(tmp_path, "method.generations=1")
-    wait_for(lambda: not ray_processes() - before, timeout_s=5)
+def test_nothing_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EVO_TEST", str(tmp_path))
+    settings = (f"storage={tmp_path}", "method.generations=1", "cache=false")
+    arguments = [part for one in settings for part in ("--set", one)]
+    with running("run", EXAMPLES / "toy.yaml", "--plain", *arguments, cwd=tmp_path) as run:
+        wait_for(lambda: any(b"raylet" in one for one in begun_by(tmp_path)))
+        assert run.wait(timeout=120) == 0
+    wait_for(lambda: not begun_by(tmp_path), timeout_s=5)
 
 
 def test_a_cluster_of_three_nodes_that_loses_one(tmp_path: Path) -> None:
