@@ -44,7 +44,8 @@ def outcome(method: Promptbreeder, units: list[Unit], meeting: Tournament) -> tu
     current = comparison((meeting,), state.slots)
     rules = Rules((("first-order", 1.0),), (1.0, 2.0), 0.2, 8, method.fitness_sharing)
     state = rules.decided(state, current, np.random.default_rng(0))
-    return [(plan.winner, plan.slot) for plan in state.round.plans], state
+    assert state.round is not None
+    return [(plan.winner, plan.slot) for plan in state.round.plans or ()], state
 
 
 def crowd(scores: tuple[float, float], others: int) -> list[Unit]:
