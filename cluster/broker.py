@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from cluster.glance import glance
-from cluster.jobs import Job, JobQueue, shards
+from cluster.jobs import Job, JobQueue, merged, shards
 from cluster.market import Market, Migrants
 from cluster.ports import Answer
+from cluster.turns import Turns
 from evo.budget import BARREN, KEPT_SHARE, RACE_SHARE, Account, Usage, capped, kept_seconds
 from evo.commission import FinalCalls
 from evo.errors import BudgetExhausted, EvoError
@@ -47,7 +48,7 @@ class Broker:
         self.phase = "search"
         self.failure: EvoError | None = None
         self._workers, self._concurrency = workers, settings.concurrency
-        self._jobs, self.market = JobQueue(), Market()
+        self._jobs, self.market, self._turns = JobQueue(), Market(), Turns(self.account, self.ledger.tally)
         self._islands: dict[int, IslandStatus] = {}
         self._starts: Counter[int] = Counter()
         self._barren = self._needed = 0
@@ -57,18 +58,14 @@ class Broker:
     # --- islands ---
 
     async def evaluate(
-        self, model: int, individual: int, prompt: Prompt, examples: Sequence[int], purpose: str = "task"
+        self, model: int, individual: int, prompt: Prompt, examples: Sequence[int], calls: int = 0
     ) -> Evaluation:
-        """Return a prompt's outcomes, computed in shards by whichever workers are free."""
-        parts = (
-            self._do(model=model, individual=individual, purpose=purpose, prompt=prompt, examples=shard)
-            for shard in shards(examples, self._workers)
-        )
-        results = await asyncio.gather(*parts, return_exceptions=True)
-        for result in results:
-            if isinstance(result, BaseException):
-                raise result
-        return Evaluation.of(o for result in results for o in result.outcomes)  # type: ignore[union-attr]
+        """Return a prompt's outcomes, computed in shards by whichever workers are free; ``calls``: see `Turns`."""
+        async with self._turns.turn(individual, calls):
+            return await merged(
+                self._do(model=model, individual=individual, purpose="task", prompt=prompt, examples=shard)
+                for shard in shards(examples, self._workers)
+            )
 
     async def complete(self, model: int, individual: int, request: Request, purpose: str = "operator") -> Completion:
         """Return a model's answer."""
@@ -151,6 +148,7 @@ class Broker:
         self._jobs.desk(worker).keys.difference_update(receipt.key for receipt in receipts)
         with self.store.writing():
             self.ledger.settle_all(receipts)
+        self._turns.answered(receipts)
         await self._stop_if_given_up()
 
     async def finish(self, worker: int, job: int, result: Evaluation | Completion | EvoError) -> None:
@@ -169,6 +167,7 @@ class Broker:
         self.failure = self.failure or error
         self.ledger.stop(error or interrupted())
         self.market.close(interrupted())
+        self._turns.let_all_go()
         self._jobs.refuse(interrupted())
         if error is not None:
             self._jobs.abort(interrupted())
@@ -250,6 +249,8 @@ class Broker:
             return None, None, answer
         if answer is None:
             self._jobs.desk(worker).keys.add(admission.key)
+        else:
+            self._turns.answered([admission])
         return answer, None, None
 
     async def _do(self, **job: Any) -> Any:

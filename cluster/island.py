@@ -98,7 +98,8 @@ class Island:
 
     async def evaluate(self, individual: int, prompt: Prompt, examples: Sequence[int]) -> Evaluation:
         """See `evo.life.World`."""
-        return await self._broker.evaluate(self._models.task, individual, prompt, examples)
+        calls = sum(self._ground.task.calls(prompt, examples))
+        return await self._broker.evaluate(self._models.task, individual, prompt, examples, calls)
 
     async def record(self, rows: Mapping[str, Sequence[Mapping[str, Any]]], status: IslandStatus) -> bool:
         """See `evo.life.World`."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Awaitable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from evo.errors import EvoError
-from evo.model import Prompt, Request
+from evo.model import Evaluation, Prompt, Request
 
 SHARD = (16, 64)
 """Fewest and most rows handed to a worker at once."""
@@ -20,6 +20,15 @@ def shards(examples: Sequence[int], workers: int) -> list[tuple[int, ...]]:
     low, high = SHARD
     size = min(high, max(low, -(-len(examples) // workers)))
     return [tuple(examples[i : i + size]) for i in range(0, len(examples), size)]
+
+
+async def merged(parts: Iterable[Awaitable[Evaluation]]) -> Evaluation:
+    """Return the outcomes of all parts. Raises what one raises, when all have ended."""
+    results = await asyncio.gather(*parts, return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+    return Evaluation.of(o for result in results if isinstance(result, Evaluation) for o in result.outcomes)
 
 
 @dataclass(frozen=True, slots=True)

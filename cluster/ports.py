@@ -21,9 +21,9 @@ class BrokerPort(Protocol):
     """The broker as islands and workers see it; `cluster.broker.Broker` says what each call does."""
 
     async def evaluate(
-        self, model: int, individual: int, prompt: Prompt, examples: Sequence[int], purpose: str = "task"
+        self, model: int, individual: int, prompt: Prompt, examples: Sequence[int], calls: int = 0
     ) -> Evaluation:
-        """Score a prompt. Raises BudgetExhausted or Interrupted."""
+        """Score a prompt, when the budget pays for so many ``calls``. Raises BudgetExhausted or Interrupted."""
         ...
 
     async def complete(self, model: int, individual: int, request: Request, purpose: str = "operator") -> Completion:

@@ -60,10 +60,10 @@ class RemoteBroker:
         return result
 
     async def evaluate(
-        self, model: int, individual: int, prompt: Prompt, examples: Sequence[int], purpose: str = "task"
+        self, model: int, individual: int, prompt: Prompt, examples: Sequence[int], calls: int = 0
     ) -> Evaluation:
         """See `Broker.evaluate`."""
-        result: Evaluation = await self._call("evaluate", model, individual, prompt, examples, purpose)
+        result: Evaluation = await self._call("evaluate", model, individual, prompt, examples, calls)
         return result
 
     async def complete(self, model: int, individual: int, request: Request, purpose: str = "operator") -> Completion:

@@ -22,6 +22,7 @@ from operators.estimation import Estimate, LineageEstimate, RankedEstimate
 from operators.genes import MUTATION, mutation_of
 from operators.lamarckian import Lamarckian
 from operators.mutation_prompts import AddPart, BetterMutation, FirstOrder, NewMutation, ZeroOrder
+from operators.random_string import AfterRandomString
 from operators.replication import Copy, Replicate
 from operators.rows import successes
 from operators.selection import roulette
@@ -55,6 +56,12 @@ class Kit:
     embeddings: bool
     """Whether that cosine is of embeddings, not of trigrams."""
     fallback: Fallback
+    random_string: int = 0
+    """Characters of the random string in front of what a mutation asks the model; 0: none."""
+
+    def headed(self, operator: Operator) -> Operator:
+        """Return an operator that asks after a random string, where there is to be one."""
+        return AfterRandomString(operator, self.random_string) if self.random_string else operator
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,9 +165,9 @@ def new_mutation_prompt(kit: Kit, plan: Plan, carrier: Individual, rng: np.rando
     """Return the birth of a hypermutation's mutation-prompt."""
     if plan.operator == FIRST_HYPER:
         improve = BetterMutation(plan.temperature, kit.max_tokens)
-        return Proposal(improve, (carrier,), ("base",), examples=(), part=MUTATION)
+        return Proposal(kit.headed(improve), (carrier,), ("base",), examples=(), part=MUTATION)
     invent = NewMutation(kit.description, drawn(kit.styles, rng), plan.temperature, kit.max_tokens)
-    return Proposal(invent, examples=(), part=MUTATION)
+    return Proposal(kit.headed(invent), examples=(), part=MUTATION)
 
 
 def replication(
@@ -172,9 +179,9 @@ def replication(
     donor, swapped = _donor(scene, rng)
     mutation: Operator
     if donor and plan.operator == CROSSOVER:
-        mutation, parents = Copy(), scene.parent
+        mutation, shown = Copy(), scene.parent
     else:
-        mutation, parents = _mutation(scene, rng)
+        mutation, shown = _mutation(scene, rng)
     operator = Replicate(
         CROSSOVER if isinstance(mutation, Copy) else plan.operator if plan.operator in HYPER else mutation.name,
         mutation,
@@ -183,8 +190,9 @@ def replication(
         swapped,
         _contexts(scene, rng),
     )
-    everyone = (*parents, *(((donor, "mate"),) if donor else ()))
-    return Proposal(operator, tuple(one for one, _ in everyone), tuple(role for _, role in everyone), part=part)
+    everyone = (*shown, *(((donor, "mate"),) if donor else ()))
+    parents, roles = tuple(one for one, _ in everyone), tuple(role for _, role in everyone)
+    return Proposal(kit.headed(operator), parents, roles, part=part)
 
 
 def _mutation(scene: Scene, rng: np.random.Generator) -> tuple[Operator, Parents]:

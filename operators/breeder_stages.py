@@ -18,6 +18,7 @@ from operators.lamarckian import Lamarckian
 from operators.members import renewed
 from operators.rounds import Round, comparison, requests
 from operators.rows import drawn_rows, successes
+from operators.similarity import niche_count
 from operators.told import Told
 from operators.tournaments import Timetable
 from operators.units import Slots, Unit, admitted, fittest, living, placed
@@ -54,6 +55,8 @@ class Rules:
     heat: tuple[float, float]
     step: float
     workings: int
+    niche: float = 0.0
+    """Radius within which prompts share their fitness in tournaments; 0: none do."""
 
     def opened(self, state: Breeding, rng: np.random.Generator) -> Breeding:
         """Return the state with the next round begun, immigrants in the slots that were empty.
@@ -69,7 +72,8 @@ class Rules:
 
     def decided(self, state: Breeding, current: Round, rng: np.random.Generator) -> Breeding:
         """Return the state with every tournament decided and every replication planned."""
-        results = [result for one in current.meetings if (result := one.decided(state.slots))]
+        niches = self._niches(state, [slot for one in current.meetings for slot in one.slots])
+        results = [result for one in current.meetings if (result := one.decided(state.slots, niches))]
         best = fittest(state.slots)
         if best is not None and best in [winner for winner, _ in results]:
             unit = state.slots[best]
@@ -84,6 +88,14 @@ class Rules:
         mutants = replace(current.mutants, size=len(hyper))
         evidence = requests(self._practice(state, plans, rng))
         return replace(state, round=replace(current, plans=plans, mutants=mutants, evidence=evidence, asked=0))
+
+    def _niches(self, state: Breeding, meeting: list[int]) -> dict[int, float]:
+        """Return the niche counts of those who meet, by slot, among all who live; none without sharing."""
+        if not self.niche:
+            return {}
+        texts = {slot: _text(unit, state.kit.parts) for slot, unit in enumerate(state.slots) if unit is not None}
+        others = {slot: [texts[other] for other in texts if other != slot] for slot in meeting if slot in texts}
+        return {slot: niche_count(texts[slot], others[slot], self.niche) for slot in others}
 
     def _settle_in(self, state: Breeding, free: list[int], rng: np.random.Generator) -> Breeding:
         """Return the state with immigrants in the first of the free slots."""
@@ -191,6 +203,12 @@ def _known_better(state: Breeding, individual: Individual) -> Breeding:
         current = replace(current, children=current.children.informed(individual))
     founding, immigrants = state.founding.informed(individual), renewed(state.immigrants, individual)
     return replace(state, founding=founding, slots=slots, round=current, immigrants=immigrants)
+
+
+def _text(unit: Unit, parts: tuple[str, ...]) -> str:
+    """Return a unit's task-prompts as one text."""
+    held = dict(unit.individual.prompt.parts)
+    return "\n".join(held[part] for part in parts if part in held)
 
 
 def _worth(unit: Unit | None, slot: int) -> tuple[float, int]:

@@ -1,7 +1,8 @@
 """OPRO's operator (Yang et al., ICLR 2024): a model sees instructions with their scores, and writes a better one.
 
 The meta-prompt: the goal, the instructions in ascending order of score, a few examples of the task that show where the
-instruction stands, and the order to write a new one. The texts are ours.
+instruction stands, and the order to write a new one. For pre-trained models, which go on with a text, a title and one
+line for each instruction, with its score as its precision. The texts are ours.
 What differs from the paper's code: a reply without its tag gives no instruction; any language passes (the code takes
 ASCII alone); the placeholder is looked for as a word, so that "INSTRUCTIONS" passes; without examples the task's
 description stands in their place.
@@ -36,6 +37,13 @@ _GOAL = Template(
     """Write a better instruction for a language model. Below are instructions that were tried, each with its score \
 from 0 to $most. They are in ascending order: the best come last."""
 )
+_TITLE = Template("How precisely, from 0 to $most, a task is done with each of these texts put $where$task.")
+_WHERE: dict[Position, str] = {
+    "before_Q": "on a line above the question",
+    "Q_begin": "at the beginning of the question",
+    "Q_end": "at the end of the question",
+    "A_begin": "at the beginning of the answer",
+}
 _ORDER = """Write one new instruction that is unlike all of those above and scores higher. It must be short and clear, \
 and work for any input of the task. Do not carry it out. Put only the new instruction between <prompt> and </prompt>.
 """
@@ -59,8 +67,9 @@ class MetaPrompt:
     """Return a new instruction, written in view of its parents (role shown), which come in ascending order of score.
 
     The child is the last parent, the best, with the new text. ``exemplars`` are the numbers of the ``rows`` shown;
-    ``num_score_buckets`` is the score of a perfect instruction, None shows scores as they are; ``known`` holds the
-    hashes of prompts that are not wanted again.
+    ``num_score_buckets`` is the score of a perfect instruction, None shows scores as they are; ``instructions_only``
+    shows a title and lines, no example, and takes the reply's first whole <TEXT>; ``known`` holds the hashes of prompts
+    that are not wanted again.
     """
 
     name: ClassVar[str] = "opro"
@@ -68,6 +77,7 @@ class MetaPrompt:
     position: Position = "before_Q"
     exemplars: tuple[int, ...] = ()
     num_score_buckets: int | None = 100
+    instructions_only: bool = False
     exemplars_first: bool = False
     max_chars: int = 500
     no_digits: bool = False
@@ -88,7 +98,7 @@ class MetaPrompt:
         request = Request.user(
             self.asked(parents), temperature=self.temperature, max_tokens=self.max_tokens, seed=draw_seed(rng)
         )
-        text = polished(between_tags((await llm.complete(request)).text))
+        text = polished(self._read((await llm.complete(request)).text))
         self._refuse(text)
         child = parents[-1].prompt.with_text(text)
         if child.bare().hash in self.known:
@@ -97,6 +107,8 @@ class MetaPrompt:
 
     def asked(self, parents: Sequence[Individual]) -> str:
         """Return the meta-prompt."""
+        if self.instructions_only:
+            return "\n\n".join((self._title(parents), *(self._line(parent) for parent in parents)))
         tried = "\n\n".join(
             f"Instruction {place}: {parent.prompt.text}\nScore: {self.shown_score(parent.fitness)}"
             for place, parent in enumerate(parents, 1)
@@ -109,6 +121,23 @@ class MetaPrompt:
     def shown_score(self, score: float) -> str:
         """Return a score in [0, 1] as the model sees it: a whole number, or three decimals without buckets."""
         return f"{score:.3f}" if self.num_score_buckets is None else str(round(score * self.num_score_buckets))
+
+    def _title(self, parents: Sequence[Individual]) -> str:
+        task = self.task.strip().rstrip(".")
+        title = _TITLE.substitute(
+            most=self.num_score_buckets or 1, where=_WHERE[self.position], task=f"; the task: {task}" if task else ""
+        )
+        return f"{title} {keep_line((parents[-1].prompt.text,))}".strip()
+
+    def _line(self, parent: Individual) -> str:
+        return f"Precision: {self.shown_score(parent.fitness)} <TEXT>{parent.prompt.text}</TEXT>"
+
+    def _read(self, reply: str) -> str:
+        """Return the new instruction; of several lines that a model goes on with, the first is what was asked for."""
+        if not self.instructions_only:
+            return between_tags(reply)
+        first, closing, _ = reply.partition("</TEXT>")
+        return between_tags(first + closing, "TEXT")
 
     def _examples(self) -> str:
         if not self.rows:

@@ -6,14 +6,15 @@ What differs from the paper's code. If no instruction reaches the threshold the 
 shows none, and its optimiser is blind. Seeds count as seen. A reply that cannot be used may be asked for again (three
 times at most), the code goes without. Examples come from train rows where there are any; the two criteria that look for
 mistakes then have every instruction scored on these too, besides all dev rows. Immigrants are scored on the rows that
-all shown have, and join between two steps.
+all shown have, and join between two steps. With ``instructions_only``, the paper's form for pre-trained optimisers, the
+meta-prompt grows by all that was ever scored, as in the code; here ``max_num_instructions`` may bound it.
 Calls, with S seeds, T steps of n instructions, |D| rows: S|D| + T n (1 + |D|), less |D| for each reply refused.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -29,6 +30,9 @@ from operators.seeds import Seed
 from operators.trajectory import BY_MISTAKES, Criterion, Trajectory, exemplars, receive, shown_to_model
 
 NAME = "opro"
+MOST_SHOWN = 20
+UNUSED = ("old_instruction_score_threshold", "num_few_shot", "few_shot_selection_criteria", "exemplars_first")
+"""Arguments without a use with ``instructions_only``."""
 InstructionPos = Literal["layout", "before_Q", "Q_begin", "Q_end", "A_begin"]
 
 
@@ -39,7 +43,11 @@ class Opro:
     Args:
         num_search_steps: Steps T after the seeds; None goes on until the budget ends.
         num_generated_instructions_in_each_step: Instructions n written from one meta-prompt.
-        max_num_instructions: Most instructions in the meta-prompt: the best, in ascending order.
+        instructions_only: Whether the model is shown a title and lines of score and text alone, for it to go on with:
+            for pre-trained models, which continue a text and follow no order (the authors: ``temperature`` 1.5,
+            ``max_tokens`` 256). There are no examples and no threshold.
+        max_num_instructions: Most instructions in the meta-prompt: the best, in ascending order. None: 20, or all ever
+            scored with ``instructions_only``; mind the model's context then.
         old_instruction_score_threshold: Instructions that score less are not shown, unless none reaches it.
         num_score_buckets: Score of a perfect instruction as shown, in whole numbers; None shows three decimals.
         num_few_shot: Examples of the task in the meta-prompt.
@@ -63,7 +71,8 @@ class Opro:
 
     num_search_steps: int | None = 200
     num_generated_instructions_in_each_step: int = 8
-    max_num_instructions: int = 20
+    instructions_only: bool = False
+    max_num_instructions: int | None = None
     old_instruction_score_threshold: float = 0.1
     num_score_buckets: int | None = 100
     num_few_shot: int = 3
@@ -77,9 +86,9 @@ class Opro:
     max_tokens: int = 1024
 
     def __post_init__(self) -> None:
-        for name in ("num_generated_instructions_in_each_step", "max_num_instructions", "max_chars", "max_tokens"):
+        for name in ("num_generated_instructions_in_each_step", "max_chars", "max_tokens"):
             at_least(NAME, name, getattr(self, name), 1)
-        for name in ("num_search_steps", "num_score_buckets", "patience"):
+        for name in ("num_search_steps", "max_num_instructions", "num_score_buckets", "patience"):
             if getattr(self, name) is not None:
                 at_least(NAME, name, getattr(self, name), 1)
         at_least(NAME, "num_few_shot", self.num_few_shot, 0)
@@ -87,15 +96,23 @@ class Opro:
         one_of(NAME, "instruction_pos", self.instruction_pos, InstructionPos)
         between(NAME, "old_instruction_score_threshold", self.old_instruction_score_threshold, 0, 1)
         between(NAME, "temperature", self.temperature, 0, 2)
+        if self.instructions_only:
+            self._refuse_unused()
 
     def start(self, brief: Brief) -> Trajectory:
         """Return the first state. Raises ConfigError when there is no seed prompt."""
         seeds = tuple(dict.fromkeys(brief.seeds))
         if not seeds:
             raise ConfigError(f"{NAME} expects at least 1 seed prompt, got none; add some to 'prompts'")
-        mistakes_matter = self.num_few_shot > 0 and self.few_shot_selection_criteria in BY_MISTAKES
+        mistakes_matter = self._examples > 0 and self.few_shot_selection_criteria in BY_MISTAKES
         scored = tuple(row.number for row in (*brief.dev, *brief.train)) if brief.train and mistakes_matter else None
-        return Trajectory(replace(brief, seeds=seeds), self.max_num_instructions, Brood(len(seeds)), scored)
+        return Trajectory(replace(brief, seeds=seeds), self.most_shown, Brood(len(seeds)), scored)
+
+    @property
+    def most_shown(self) -> int | None:
+        """Most instructions in the meta-prompt; None: all ever scored."""
+        default = None if self.instructions_only else MOST_SHOWN
+        return default if self.max_num_instructions is None else self.max_num_instructions
 
     def ask(
         self, state: Trajectory, number: int, rng: np.random.Generator
@@ -140,8 +157,7 @@ class Opro:
         require_living(state.shown, 1)
         parts = state.brief.evolve
         part = parts[int(rng.integers(len(parts)))]
-        shown = shown_to_model(state, self.old_instruction_score_threshold)
-        rows = exemplars(state, shown, self.few_shot_selection_criteria, self.num_few_shot, rng)
+        rows = exemplars(state, self._shown(state), self.few_shot_selection_criteria, self._examples, rng)
         brood = Brood(self.num_generated_instructions_in_each_step)
         return replace(state, brood=brood, exemplars=rows, part=part)
 
@@ -152,6 +168,7 @@ class Opro:
             position=derived if self.instruction_pos == "layout" else self.instruction_pos,
             exemplars=tuple(row.number for row in rows),
             num_score_buckets=self.num_score_buckets,
+            instructions_only=self.instructions_only,
             exemplars_first=self.exemplars_first,
             max_chars=self.max_chars,
             no_digits=self.no_digits,
@@ -161,5 +178,22 @@ class Opro:
             rows=rows,
             known=state.known,
         )
-        shown = shown_to_model(state, self.old_instruction_score_threshold)
+        shown = self._shown(state)
         return Proposal(operator, shown, ("shown",) * len(shown), state.scored, state.part)
+
+    def _shown(self, state: Trajectory) -> tuple[Individual, ...]:
+        return shown_to_model(state, 0.0 if self.instructions_only else self.old_instruction_score_threshold)
+
+    @property
+    def _examples(self) -> int:
+        """Examples of the task in the meta-prompt."""
+        return 0 if self.instructions_only else self.num_few_shot
+
+    def _refuse_unused(self) -> None:
+        defaults = {one.name: one.default for one in fields(self)}
+        for name in UNUSED:
+            if (value := getattr(self, name)) != defaults[name]:
+                raise ConfigError(
+                    f"{NAME} expects no {name} with instructions_only: true, which shows neither examples nor a "
+                    f"threshold, got {value!r}; leave one of the two out"
+                )

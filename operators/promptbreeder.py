@@ -10,9 +10,10 @@ again. The best of the population, for lineages, rankings and crossover, is so b
 tournament by its batch. Contexts change when a unit is copied. The best seed prompts are units, as far as
 ``seed_units`` allows; a task-prompt that one lacks is written for its copies, when it is the one to be mutated. A birth
 that failed leaves the loser where it is; a unit that meets an empty slot wins. Immigrants take empty slots, then those
-of losers, the worst first, and bring their genes with them; what they lack is drawn. Left out: the paper's aids against
-stagnation (random strings, fitness sharing). Its similarity by BERT's embeddings is there with ``embeddings: true``,
-by whatever ``embedding_model`` names; the default compares trigrams, which takes no call.
+of losers, the worst first, and bring their genes with them; what they lack is drawn. The paper's aids for a search that
+is stuck, ``random_string`` and ``fitness_sharing``, are off, as in its main runs; sharing is by trigrams, not by BERT.
+Its similarity by BERT's embeddings is there with ``embeddings: true``, by whatever ``embedding_model`` names; the
+default compares trigrams, which takes no call.
 
 Calls, with S seeds of which s become units, N units of p task-prompts, T generations, batches of B: dev rows scored are
 at most S B + N B + (2 T - 1) N B / 2, and practice rows, W for each winner that needs workings, at most T N W / 2 with
@@ -71,6 +72,11 @@ class Promptbreeder:
             trigrams, 0.95 of embeddings.
         embeddings: Whether that cosine is of embeddings by the run's ``embedding_model``, as in the paper. The edges of
             such a birth name all that were read, those that were not listed too.
+        random_string: Characters of a random string put in front of what each mutation asks the model (the paper, when
+            stuck: about 50); 0: none. The first population is written without.
+        fitness_sharing: Radius of niches, as 1 less the cosine of trigrams: in a tournament a unit's score is divided
+            by how many units live within it, each counted by its nearness (Goldberg and Richardson 1987). 0: none, as
+            in the paper unless stuck. Decides tournaments alone: scores, elites and the winner of the run stay true.
         temperature: From where to where a unit's first temperature is drawn; later ones go from 0 to the higher end.
         temperature_step: Most by which a copy's temperature differs.
         seed_units: Most seed prompts that become units; None: half the population. 0 is the paper's way.
@@ -97,6 +103,8 @@ class Promptbreeder:
     workings: int = 8
     similarity: float | None = None
     embeddings: bool = False
+    random_string: int = 0
+    fitness_sharing: float = 0.0
     temperature: Sequence[float] = (1.0, 2.0)
     temperature_step: float = 0.2
     seed_units: int | None = None
@@ -112,7 +120,9 @@ class Promptbreeder:
         for name in ("batch", "prompts_per_unit", "workings", "max_tokens"):
             at_least(NAME, name, getattr(self, name), 1)
         between(NAME, "prompts_per_unit", self.prompts_per_unit, 1, 2)
-        at_least(NAME, "contexts", self.contexts, 0)
+        for name in ("contexts", "random_string"):
+            at_least(NAME, name, getattr(self, name), 0)
+        between(NAME, "fitness_sharing", self.fitness_sharing, 0, 1)
         one_of(NAME, "form", self.form, Form)
         one_of(NAME, "fallback", self.fallback, Fallback)
         one_of(NAME, "first_mutation", self.first_mutation, FirstMutation)
@@ -197,7 +207,9 @@ class Promptbreeder:
         Such a round does not count. Thus the last one never ends here, but in ``tell``: where ``ask`` has nothing to
         ask for, its state is not kept.
         """
-        rules = Rules(tuple(self.weights.items()), self._heat, self.temperature_step, self.workings)
+        rules = Rules(
+            tuple(self.weights.items()), self._heat, self.temperature_step, self.workings, self.fitness_sharing
+        )
         while not self.finished(state):
             current = state.round
             if current is None:
@@ -248,6 +260,7 @@ class Promptbreeder:
             self._most_similar,
             self.embeddings,
             self.fallback,
+            self.random_string,
         )
 
 

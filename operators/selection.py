@@ -56,11 +56,11 @@ def random_parents(pool: Sequence[Individual], rng: np.random.Generator) -> tupl
     return pool[int(first)], pool[int(second)]
 
 
-def best(individuals: Iterable[Individual], n: int) -> tuple[Individual, ...]:
-    """Return the ``n`` fittest, best first; of several that show a model the same only the fittest, ties the oldest.
+def best(individuals: Iterable[Individual], n: int | None) -> tuple[Individual, ...]:
+    """Return the ``n`` fittest, best first, or all for None; of several that show a model the same only the fittest.
 
-    Individuals whose birth failed are left out. The result does not depend on the order of ``individuals``, nor on
-    whether they come at once or are added to the result one by one.
+    Ties: see above. Individuals whose birth failed are left out. The result does not depend on the order of
+    ``individuals``, nor on whether they come at once or are added to the result one by one.
     """
     chosen: dict[Shown, Individual] = {}
     for individual in sorted((i for i in individuals if i.ok), key=by_fitness):

@@ -2,7 +2,7 @@
 
 The paper drops a prompt whose BERT embedding has a cosine above 0.95 with one that is kept. `diverse_in_meaning` does
 so with the run's embedding model. The default, `diverse`, needs no model: its cosine is that of counts of character
-trigrams, with another threshold; see `THRESHOLD` for how it was found.
+trigrams, with another threshold; see `THRESHOLD` for how it was found. `niche_count` takes the same cosine.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import asyncio
 import math
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import TypeVar
 
 import numpy as np
@@ -35,6 +36,16 @@ _GRAM = 3
 def similarity(first: str, second: str) -> float:
     """Return the cosine of two texts' trigram counts, in [0, 1]; case, white space and ends do not count."""
     return _cosine(_grams(first), _grams(second))
+
+
+def niche_count(text: str, others: Sequence[str], radius: float) -> float:
+    """Return by how many texts a niche is shared, from 1 for the text alone up to all (Goldberg and Richardson 1987).
+
+    Each of the others counts by 1 - distance / ``radius``, those farther than ``radius`` not at all. The distance is 1
+    less the `similarity`.
+    """
+    distances = (1 - similarity(text, other) for other in others)
+    return 1 + math.fsum(max(0.0, 1 - max(0.0, distance) / radius) for distance in distances)
 
 
 def diverse(individuals: Sequence[Individual], threshold: float) -> tuple[Individual, ...]:
@@ -79,6 +90,7 @@ def _kept(
     return tuple(individual for individual, _ in kept)
 
 
+@lru_cache(maxsize=1024)
 def _grams(text: str) -> Counter[str]:
     padded = f" {normalised(text)} "
     return Counter(padded[place : place + _GRAM] for place in range(len(padded) - _GRAM + 1))

@@ -2,11 +2,13 @@
 
 Both sides are scored on the same fresh random batch. The timetable is drawn ahead, as far as it is needed, so that
 a newborn can be scored at its birth on the batch of its first tournament. Batches that decide no tournament: the one
-all seeds are scored on, and those of copies bred in the last round.
+all seeds are scored on, and those of copies bred in the last round. With fitness sharing what a side scores is divided
+by the niche count of its prompt, for this decision alone.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -16,6 +18,9 @@ from evo.model import by_fitness
 from operators.units import Slots, Unit
 
 Form = Literal["generational", "steady-state"]
+ALONE: Mapping[int, float] = {}
+"""Niche counts where nobody shares."""
+EQUAL = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +34,12 @@ class Tournament:
         """Return the units that meet; where a slot is empty there is one, or none."""
         return tuple(unit for slot in self.slots if (unit := slots[slot]) is not None)
 
-    def decided(self, slots: Slots) -> tuple[int, int] | None:
+    def decided(self, slots: Slots, niches: Mapping[int, float] = ALONE) -> tuple[int, int] | None:
         """Return the slots of winner and loser; None where both are empty.
 
         The higher mean on the rows both have a score for wins. A tie, or no such row, goes to the fitter by all
-        evidence, then the shorter, then the older. Whoever meets an empty slot wins.
+        evidence, then the shorter, then the older. Whoever meets an empty slot wins. ``niches`` are the niche counts,
+        by slot, that means are divided by, 1 where a slot has none; between two means of 0 the lower count wins.
         """
         first, second = self.slots
         a, b = slots[first], slots[second]
@@ -41,8 +47,11 @@ class Tournament:
             return None if a is b else (first, second) if b is None else (second, first)
         ours, theirs = a.individual.evaluation.scores, b.individual.evaluation.scores
         shared = [row for row in self.rows if row in ours and row in theirs]
-        lead = sum(ours[row] for row in shared) - sum(theirs[row] for row in shared)
-        if abs(lead) < 1e-9:
+        crowd, their_crowd = niches.get(first, 1.0), niches.get(second, 1.0)
+        lead = sum(ours[row] for row in shared) / crowd - sum(theirs[row] for row in shared) / their_crowd
+        if abs(lead) < EQUAL and shared:
+            lead = their_crowd - crowd
+        if abs(lead) < EQUAL:
             lead = 1 if by_fitness(a.individual) < by_fitness(b.individual) else -1
         return (first, second) if lead > 0 else (second, first)
 

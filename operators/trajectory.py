@@ -26,8 +26,8 @@ class Trajectory:
     """State of `Opro`."""
 
     brief: Brief
-    size: int
-    """Most instructions that are shown, and kept."""
+    size: int | None
+    """Most instructions that are shown, and kept; None: all."""
     brood: Brood
     """Births of the step under way; closed between steps."""
     scored: tuple[int, ...] | None = None

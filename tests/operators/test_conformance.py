@@ -35,7 +35,7 @@ SIZE: dict[str, str] = {
     "ape": "finalists",
     "gps": "top_k",
     "grips": "beam",
-    "opro": "max_num_instructions",
+    "opro": "most_shown",
     "protegi": "beam_size",
 }
 """The argument that bounds how many live at once, where a paper gives it another name than population."""

@@ -165,3 +165,47 @@ def test_rows_are_recorded_by_number() -> None:
 def test_arguments_are_checked() -> None:
     with pytest.raises(ConfigError, match="opro expects position to be one of"):
         MetaPrompt(position="middle")  # type: ignore[arg-type]
+
+
+ONLY = MetaPrompt(instructions_only=True, task="Sort texts.")
+
+
+@pytest.mark.parametrize(
+    ("position", "where"),
+    [
+        ("before_Q", "on a line above the question"),
+        ("Q_begin", "at the beginning of the question"),
+        ("Q_end", "at the end of the question"),
+        ("A_begin", "at the beginning of the answer"),
+    ],
+)
+def test_with_instructions_only_a_title_names_place_and_task_and_lines_follow(position: Any, where: str) -> None:
+    title, *lines = replace(ONLY, position=position).asked(SHOWN).split("\n\n")
+    assert where in title
+    assert title.endswith("the task: Sort texts.")
+    assert lines == [
+        "Precision: 12 <TEXT>Sort it.</TEXT>",
+        "Precision: 56 <TEXT>Is it “good”? 好吗?</TEXT>",
+        "Precision: 70 <TEXT>Judge.</TEXT>",
+    ]
+
+
+def test_with_instructions_only_the_first_whole_text_of_the_reply_is_taken() -> None:
+    reply = "Precision: 80 <TEXT>weigh the words</TEXT>\n\nPrecision: 90 <TEXT>Or not.</TEXT>\n\nPrecision: 95 <TEX"
+    assert written(reply, ONLY).text == "Weigh the words"
+    for unusable, why in (("<prompt>Weigh.</prompt>", "no <TEXT>"), ("<TEXT>Weigh", "</TEXT> after")):
+        with pytest.raises(OperatorError, match=why):
+            written(unusable, ONLY)
+
+
+def test_with_instructions_only_untrusted_text_is_put_in_once_and_placeholders_are_asked_for() -> None:
+    shown = [individual(1, "Cost $most {input} $where", 0.5)]
+    text = replace(ONLY, task="$most").asked(shown)
+    assert text.endswith("Precision: 50 <TEXT>Cost $most {input} $where</TEXT>")
+    assert "the task: $most." in text
+    assert "Keep these placeholders in the new prompt, exactly as they are written: {input}" in text
+
+
+def test_with_instructions_only_a_task_without_a_description_leaves_the_place() -> None:
+    assert MetaPrompt(instructions_only=True).asked(SHOWN).startswith("How precisely, from 0 to 100, a task is done")
+    assert "the task:" not in MetaPrompt(instructions_only=True).asked(SHOWN)

@@ -304,6 +304,66 @@ def test_calls_are_those_of_the_formula() -> None:
     assert not any(one.practice.outcomes for one in driven.individuals)
 
 
+def continued(request: Any) -> str:
+    """Return what a pre-trained model goes on with: lines like those it was shown."""
+    return f"\n\nPrecision: 90 <TEXT>new {request.seed}</TEXT>\n\nPrecision: 95 <TEXT>"
+
+
+def test_with_instructions_only_the_model_sees_all_ever_scored_and_no_example_step_by_step() -> None:
+    method, asked = Opro(instructions_only=True, num_search_steps=4, num_generated_instructions_in_each_step=6), []
+
+    def reply(request: Any) -> str:
+        asked.append(request.text)
+        return continued(request)
+
+    driven = drive(method, brief(4), 1000, reply=reply)
+    lines = [[line for line in text.split("\n\n") if line.startswith("Precision: ")] for text in asked]
+    assert [len(shown) for shown in lines] == [4 + 6 * (place // 6) for place in range(24)]
+    for text, shown in zip(asked, lines, strict=True):
+        assert text == "\n\n".join([text.split("\n\n")[0], *shown])
+        scores = [int(line.split()[1]) for line in shown]
+        assert scores == sorted(scores)
+    assert {text.split("\n\n")[0] for text in asked} == {
+        "How precisely, from 0 to 100, a task is done with each of these texts put on a line above the question; "
+        "the task: Sort texts."
+    }
+    assert len(driven.individuals) == len(method.living(driven.state)) == 4 + 4 * 6
+    assert all(one.prompt.text.startswith("New ") for one in driven.individuals[4:])
+
+
+def test_with_instructions_only_a_bound_that_is_named_holds() -> None:
+    method = Opro(instructions_only=True, max_num_instructions=3)
+    assert shown(ask_all(method, begun(method), 10)[0][0]) == [2, 3, 1]
+    assert Opro().most_shown == 20
+    assert Opro(instructions_only=True).most_shown is None
+
+
+def test_with_instructions_only_no_score_is_too_low_to_be_shown() -> None:
+    method = Opro(instructions_only=True)
+    scores = (0.0, 0.5, 0.05, 0.4)
+    assert shown(ask_all(method, begun(method, scores), 10)[0][0]) == [0, 2, 3, 1]
+
+
+def test_with_instructions_only_calls_are_those_of_the_formula() -> None:
+    steps, calls = 5, []
+
+    def reply(request: Any) -> str:
+        calls.append(request)
+        return continued(request)
+
+    driven = drive(Opro(num_search_steps=steps, instructions_only=True), brief(6), 1000, reply=reply)
+    assert len(calls) == steps * N
+    assert sum(len(one.evaluation.outcomes) for one in driven.individuals) == (6 + steps * N) * len(DEV)
+    assert not any(one.practice.outcomes for one in driven.individuals)
+
+
+def test_arguments_without_a_use_are_refused_with_the_mend() -> None:
+    with pytest.raises(
+        ConfigError, match=r"expects no num_few_shot with instructions_only.*got 5; leave one of the two"
+    ):
+        Opro(instructions_only=True, num_few_shot=5)
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -318,6 +378,11 @@ def test_calls_are_those_of_the_formula() -> None:
         {"patience": 0},
         {"temperature": 3},
         {"max_chars": 0},
+        {"instructions_only": True, "old_instruction_score_threshold": 0.3},
+        {"instructions_only": True, "num_few_shot": 5},
+        {"instructions_only": True, "few_shot_selection_criteria": "constant"},
+        {"instructions_only": True, "exemplars_first": True},
+        {"instructions_only": True, "max_num_instructions": 0},
     ],
 )
 def test_arguments_are_checked(arguments: Any) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from evo.errors import LlmError
 from evo.model import Completion, Request
 from operators.mutation_prompt_bank import MUTATION_PROMPTS
-from operators.similarity import EMBEDDING_THRESHOLD, THRESHOLD, diverse, diverse_in_meaning, similarity
+from operators.similarity import EMBEDDING_THRESHOLD, THRESHOLD, diverse, diverse_in_meaning, niche_count, similarity
 
 COPY = ("Read the review carefully and answer with one word.", "Read this review carefully and answer with one word.")
 PARAPHRASE = (COPY[0], "Study the customer's text closely, then reply in a single word.")
@@ -106,3 +106,16 @@ async def test_an_embedding_that_failed_is_raised_when_the_others_are_answered()
     with pytest.raises(LlmError, match="busy"):
         await diverse_in_meaning([individual(1, "a"), individual(2, "b")], Failing(lambda request: ""), 0.95)
     assert answered == ["b"]
+
+
+def test_a_niche_counts_each_by_nearness_and_nobody_beyond_the_radius() -> None:
+    assert niche_count(COPY[0], [], 0.5) == 1
+    assert niche_count(COPY[0], [COPY[0], COPY[0].upper()], 0.5) == pytest.approx(3)
+    distance = 1 - similarity(*COPY)
+    assert niche_count(COPY[0], [COPY[1]], 2 * distance) == pytest.approx(1.5)
+    assert niche_count(COPY[0], [COPY[1]], distance / 2) == 1
+
+
+@given(st.text(), st.lists(st.text(), max_size=5), st.floats(0.05, 1))
+def test_a_niche_count_goes_from_one_to_all(text: str, others: list[str], radius: float) -> None:
+    assert 1 <= niche_count(text, others, radius) <= 1 + len(others)
