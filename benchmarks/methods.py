@@ -7,7 +7,8 @@
 DATA is a folder with train.jsonl, dev.jsonl and test.jsonl (``input``, ``target``), initial_prompts.txt and task.json
 (``description``). With ``--http`` the model is served on loopback by llama.cpp's OpenAI-compatible server and called
 through LiteLLM, its label read from its text; else it runs in process and labels are scored by their likelihood.
-A method may carry arguments: ``evoprompt-ga population=6 generations=4``; methods are parted by commas.
+A method may carry arguments: ``evoprompt-ga population=6 generations=4``; methods are parted by commas, and so are the
+racing policies each of them is run with: ``--racing "full,subset n=50,lazy"``.
 Prints a row for each run as it ends, wins and losses alike.
 """
 
@@ -18,7 +19,7 @@ import json
 import os
 import secrets
 import time
-from itertools import islice, zip_longest
+from itertools import islice, product, zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
     parser.add_argument("--methods", default="evoprompt-ga,evoprompt-de")
+    parser.add_argument("--racing", default="", help="policies, parted by commas; default: the method's own")
     parser.add_argument("--model", default="local/smollm2-135m")
     parser.add_argument("--operator-model", help="defaults to the model")
     parser.add_argument("--http", type=Path, metavar="GGUF", help="serve this file on loopback as the model")
@@ -60,17 +62,24 @@ def main() -> None:
     if options.operator_http:
         server, options.operator_model = _served(options.operator_http, options.port)
     print(_cells(*HEADINGS))
-    for words in options.methods.split(","):
-        for seed in range(options.first_seed, options.first_seed + options.seeds):
-            row = _run(options, words.split(), model, seed)
-            print(_line(words, seed, row), flush=True)
-            if options.out:
-                with options.out.open("a") as file:
-                    file.write(json.dumps({"data": options.data.name, "method": words, "seed": seed, **row}) + "\n")
+    seeds = range(options.first_seed, options.first_seed + options.seeds)
+    for words, racing, seed in product(options.methods.split(","), options.racing.split(","), seeds):
+        row = _run(options, words, racing, model, seed)
+        print(_line(" ".join((words, racing)), seed, row), flush=True)
+        if options.out:
+            about = {"data": options.data.name, "method": words, "racing": racing, "seed": seed}
+            with options.out.open("a") as file:
+                file.write(json.dumps({**about, **row}) + "\n")
     del server  # until here: it lives as long as somebody holds it
 
 
-def _run(options: argparse.Namespace, words: list[str], model: dict[str, Any], seed: int) -> dict[str, Any]:
+def _named(words: str) -> dict[str, Any]:
+    """Return what ``name key=value ...`` says."""
+    name, *settings = words.split()
+    return {"name": name, **{key: yaml.safe_load(value) for key, _, value in (one.partition("=") for one in settings)}}
+
+
+def _run(options: argparse.Namespace, words: str, racing: str, model: dict[str, Any], seed: int) -> dict[str, Any]:
     task = json.loads((options.data / "task.json").read_text())
     splits = {"train": options.dev, "dev": options.dev, "test": options.test}
     rows = {split: _drawn(options.data / f"{split}.jsonl", count) for split, count in splits.items()}
@@ -81,10 +90,8 @@ def _run(options: argparse.Namespace, words: list[str], model: dict[str, Any], s
         prompts=prompts[: options.prompts],
         model=model,
         operator_model=options.operator_model,
-        method={
-            "name": words[0],
-            **{key: yaml.safe_load(value) for key, _, value in (w.partition("=") for w in words[1:])},
-        },
+        method=_named(words),
+        racing=_named(racing) if racing else None,
         budget={"calls": options.calls, "births": options.births},
         concurrency=4,
         executor=options.executor,

@@ -165,7 +165,10 @@ class Accounted:
                 async with self.slots:
                     sending.attempts += 1
                     sending.started_at = time.time()
-                    sending.answer = _whole(await self._asked(request, admission, sending))
+                    answer = await self._asked(request, admission, sending)
+                    # A model in process works on one call at a time: others wait for it after they are sent.
+                    sending.started_at = max(sending.started_at, time.time() - answer.latency_s)
+                    sending.answer = _whole(answer)
                     # Within the slot: what was sent and is not yet in the log is never more than the slots.
                     await self._settle(admission.key, sending)
             except LlmError as failure:

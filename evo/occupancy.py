@@ -60,11 +60,16 @@ def occupancy(spans: Spans, slots: int, since: float, until: float) -> dict[str,
     }
 
 
+def busiest(spans: Spans) -> int:
+    """Return the most calls that were ever under way."""
+    return int(_steps(spans)[1].max(initial=0))
+
+
 def _steps(spans: Spans) -> tuple[Times, npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Return the moments at which the number of calls changes, and from then on that number, and those that score."""
-    at = np.concatenate([spans.began, spans.ended])
-    order = np.argsort(at, kind="stable")
-    change = np.repeat([1, -1], len(spans.began))[order]
+    at = np.concatenate([spans.ended, spans.began])
+    order = np.argsort(at, kind="stable")  # of one moment first who ends: whoever begins takes that slot
+    change = np.repeat([-1, 1], len(spans.began))[order]
     return at[order], np.cumsum(change), np.cumsum(change * np.tile(spans.scores, 2)[order])
 
 

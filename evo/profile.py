@@ -20,9 +20,10 @@ from evo.flights import SCORING
 from evo.folder import RunFolder, write_json
 from evo.history import ASKED, TOLD
 from evo.journal import read_table
-from evo.occupancy import Spans, births, occupancy, percentiles
+from evo.occupancy import Spans, births, busiest, occupancy, percentiles
 from evo.processes import process_name
 from evo.schema import PROCESS, RACE, ROOT_ISLAND, STARTED, STOPPED, TEST
+from evo.settings import RunSettings
 from evo.status import Snapshot
 from evo.store import elapsed_of
 
@@ -95,7 +96,7 @@ def profile_of(path: Path, driver: Driver | None = None) -> dict[str, Any]:
         "attempt": attempt,
         "wall_s": max(ends.values()) - began,
         "phases": _phases(began, ends),
-        "slots": occupancy(spans, RunFolder(path).settings.concurrency, first, search),
+        "slots": occupancy(spans, _slots(RunFolder(path).settings, spans), first, search),
         "pace": None if driver is None else {name: driver[name] for name in ("waiting", "paused")},
         "calls": _by_purpose(calls),
         "births": births(spans, asked, told),
@@ -141,6 +142,12 @@ def _spans(calls: pa.Table) -> Spans:
     scores = pc.is_in(sent["purpose"].cast(pa.string()), pa.array(SCORING))
     individual = pc.fill_null(sent["individual"], -1).to_numpy()
     return Spans(individual, began, began + sent["latency_s"].to_numpy(), scores.to_numpy())
+
+
+def _slots(settings: RunSettings, spans: Spans) -> int:
+    """Return how many calls may be under way; of models in process, one in each worker, how many ever were."""
+    local = all(model.name.startswith("local/") for model in settings.models)
+    return min(settings.concurrency, busiest(spans)) if local and busiest(spans) else settings.concurrency
 
 
 def _ends(

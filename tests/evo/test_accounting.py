@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import numpy as np
 import pytest
@@ -372,3 +373,17 @@ async def test_while_the_first_may_still_answer_a_second_that_fails_ends_nothing
             await call
         assert opened.account.spent.calls == 2
         assert opened.account.reserved.calls == 0
+
+
+async def test_a_call_begins_when_the_model_begins_with_it(tmp_path, script):
+    async def complete(request: Request) -> Completion:
+        await asyncio.sleep(0.3)  # others' calls
+        return Completion("yes", 7, 2, latency_s=0.1)
+
+    inner = script()
+    inner.complete = complete
+    with bank(tmp_path / "run") as opened:
+        began = time.time()
+        await accounted(inner, opened).complete(ASK)
+        (row,) = opened.calls()
+        assert row["started_at"].timestamp() - began > 0.15

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from evo.occupancy import Spans, births, occupancy, percentiles
+from evo.occupancy import Spans, births, busiest, occupancy, percentiles
 
 
 def spans(*calls: tuple[int, float, float, bool]) -> Spans:
@@ -60,3 +60,8 @@ def test_nothing_is_said_of_no_births():
 def test_percentiles_of_nothing_are_unknown():
     assert percentiles([]) == {"p50_s": None, "p90_s": None, "p99_s": None}
     assert percentiles([1.0, 2.0, 3.0])["p50_s"] == 2
+
+
+def test_the_busiest_moment_counts_no_call_that_ends_as_another_begins():
+    assert busiest(spans((1, 0, 2, True), (1, 1, 3, True), (2, 2, 4, True))) == 2
+    assert busiest(spans()) == 0
