@@ -41,8 +41,9 @@ SCHEMA = pa.schema(
 
 def item_analysis(folder: Path) -> pa.Table:
     """Return a row for each dev and train row; see `evo.run.Run.examples`. Time grows with the log, memory does not."""
-    known = individuals_now(folder, ["id", "fitness"])
-    known = known.filter(pc.is_valid(known["fitness"]))
+    known = individuals_now(folder, ["id", "fitness", "prompt", "n_scored"])
+    copies = _copies(known)
+    known = known.filter(pc.and_(pc.is_valid(known["fitness"]), pc.invert(pc.is_in(known["id"], copies))))
     if not known.num_rows:
         return SCHEMA.empty_table()
     fitness = known["fitness"].to_numpy()
@@ -50,10 +51,19 @@ def item_analysis(folder: Path) -> pa.Table:
     counts, misses = _Counts(), []
     for piece in read_pieces(folder, "evaluations", ["individual", "example", "split", "score", "reason"]):
         piece = piece.filter(pc.is_in(piece["split"].cast(pa.string()), pa.array(SPLITS)))
+        piece = piece.filter(pc.invert(pc.is_in(piece["individual"], copies)))
         place = pc.index_in(piece["individual"], value_set=known["id"].combine_chunks())
         counts.add(piece, place, fitness)
         misses.append(_misses(piece.filter(pc.is_in(piece["individual"], better))))
     return counts.table(_common(misses))
+
+
+def _copies(individuals: pa.Table) -> pa.Array:
+    """Return all individuals but that with the most rows of each prompt: migrants, and seeds on several islands."""
+    order = individuals.sort_by([("n_scored", "descending"), ("id", "ascending")])
+    _, first = np.unique(order["prompt"].to_numpy(), return_index=True)
+    rest = np.setdiff1d(np.arange(order.num_rows), first)
+    return order["id"].take(pa.array(rest)).combine_chunks()
 
 
 class _Counts:

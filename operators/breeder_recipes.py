@@ -24,7 +24,6 @@ from operators.lamarckian import Lamarckian
 from operators.mutation_prompts import AddPart, BetterMutation, FirstOrder, NewMutation, ZeroOrder
 from operators.random_string import AfterRandomString
 from operators.replication import Copy, Replicate
-from operators.rows import successes
 from operators.selection import roulette
 from operators.similarity import diverse
 from operators.units import Unit
@@ -88,6 +87,7 @@ class Scene:
     """Who else lives, and the base."""
     part: str
     """The task-prompt to be mutated."""
+    rng: np.random.Generator
 
     @property
     def call(self) -> tuple[float, int]:
@@ -143,9 +143,10 @@ def lineage(scene: Scene) -> tuple[Operator, Parents] | None:
 
 def lamarckian(scene: Scene) -> tuple[Operator, Parents] | None:
     """Return the instruction behind the base's correct workings; None without any."""
-    if not successes(scene.base.individual, scene.kit.practice):
-        return None
-    return Lamarckian(scene.kit.practice, SHOWN, *scene.call), scene.parent
+    temperature, max_tokens = scene.call
+    base, rows = scene.base.individual, scene.kit.practice
+    operator = Lamarckian.of(base, rows, scene.rng, shown=SHOWN, temperature=temperature, max_tokens=max_tokens)
+    return operator and (operator, scene.parent)
 
 
 RECIPES: Mapping[str, Recipe] = {
@@ -175,7 +176,7 @@ def replication(
 ) -> Proposal:
     """Return the birth of the winner's mutated copy; which task-prompt is mutated, or added, is drawn."""
     part = drawn(kit.parts, rng)
-    scene = Scene(kit, plan, base, carrier, members, part)
+    scene = Scene(kit, plan, base, carrier, members, part, rng)
     donor, swapped = _donor(scene, rng)
     mutation: Operator
     if donor and plan.operator == CROSSOVER:

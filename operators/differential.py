@@ -6,7 +6,8 @@ What differs from the paper's code: the current best is frozen for a generation 
 code's way, which depends on the number of births under way and equals the code's with one). A birth that failed
 leaves the member in its slot. Immigrants wait for the end of the generation, fill slots that are free, then replace
 the worst member each if they are better: never the best one.
-Calls, with S seeds, N members, T generations, |D| examples: S|D| + (N/2)(1 + |D|) to begin with, then T N (1 + |D|).
+Calls, with S seeds, N members, T generations, |D| examples: S|D| + (N - min(S, N/2))(1 + |D|) to begin with, then
+T N (1 + |D|); a reply that is asked for again is one more.
 """
 
 from __future__ import annotations

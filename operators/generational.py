@@ -5,7 +5,8 @@ call each, and the best N of parents and children live on.
 What differs from the paper and its code: selection and survival use one metric; ties go to the shorter, then older
 prompt; a birth that failed makes the brood smaller instead of bringing in the whole reply; a prompt lives only once.
 Immigrants wait and join at the end of the generation.
-Calls, with S seeds, N members, T generations, |D| examples: S|D| + (N/2)(1 + |D|) to begin with, then T N (1 + |D|).
+Calls, with S seeds, N members, T generations, |D| examples: S|D| + (N - min(S, N/2))(1 + |D|) to begin with, then
+T N (1 + |D|); a reply that is asked for again is one more.
 """
 
 from __future__ import annotations

@@ -22,17 +22,35 @@ from operators.rows import shown_input, successes, working_of
 
 @dataclass(frozen=True, slots=True)
 class Lamarckian:
-    """Return the base with the instruction the model guesses behind up to ``shown`` of the base's correct workings.
+    """Return the base with the instruction the model guesses behind its correct workings of ``rows``.
 
-    ``rows`` are those that may be shown. Raises OperatorError when the base was right on none of them.
+    The numbers of the rows are recorded, as ``examples``. Raises OperatorError when the base was right on none of them.
     """
 
     name: ClassVar[str] = "lamarckian"
 
     rows: tuple[Example, ...] = field(repr=False)
-    shown: int = 4
     temperature: float = WARM
     max_tokens: int = MAX_TOKENS
+    examples: tuple[int, ...] = ()
+
+    @classmethod
+    def of(
+        cls,
+        base: Individual,
+        rows: Sequence[Example],
+        rng: np.random.Generator,
+        *,
+        shown: int = 4,
+        temperature: float = WARM,
+        max_tokens: int = MAX_TOKENS,
+    ) -> Lamarckian | None:
+        """Return the operator with up to ``shown`` rows drawn of those the base was right on; None without any."""
+        right = successes(base, rows)
+        if not right:
+            return None
+        drawn = [right[int(place)][0] for place in rng.choice(len(right), min(shown, len(right)), replace=False)]
+        return cls(tuple(drawn), temperature, max_tokens, tuple(row.number for row in drawn))
 
     async def __call__(self, parents: Sequence[Individual], llm: Llm, rng: np.random.Generator) -> Prompt:
         """Return the child. Raises OperatorError when there is no success, or the reply is unusable or a copy."""
@@ -40,8 +58,7 @@ class Lamarckian:
         right = successes(base, self.rows)
         if not right:
             raise OperatorError(f"expected a correct working of individual {base.number}, got none; score more rows")
-        places = rng.choice(len(right), size=min(self.shown, len(right)), replace=False)
-        workings = [(shown_input(row), working_of(outcome)) for row, outcome in (right[int(place)] for place in places)]
+        workings = [(shown_input(row), working_of(outcome)) for row, outcome in right]
         request = guessed_from(workings, base.prompt.text)
         text = await written(llm, request, self.temperature, self.max_tokens, rng)
         refuse_copy(text, parents)

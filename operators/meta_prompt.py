@@ -64,7 +64,7 @@ TRIED = "expected a new instruction, got one that was tried before; try again"
 
 @dataclass(frozen=True, slots=True)
 class MetaPrompt:
-    """Return a new instruction, written in view of its parents (role shown), which come in ascending order of score.
+    """Return a new instruction, written in view of its parents (role shown, the last base), by ascending score.
 
     The child is the last parent, the best, with the new text. ``exemplars`` are the numbers of the ``rows`` shown;
     ``num_score_buckets`` is the score of a perfect instruction, None shows scores as they are; ``instructions_only``

@@ -8,7 +8,8 @@ times at most), the code goes without. Examples come from train rows where there
 mistakes then have every instruction scored on these too, besides all dev rows. Immigrants are scored on the rows that
 all shown have, and join between two steps. With ``instructions_only``, the paper's form for pre-trained optimisers, the
 meta-prompt grows by all that was ever scored, as in the code; here ``max_num_instructions`` may bound it.
-Calls, with S seeds, T steps of n instructions, |D| rows: S|D| + T n (1 + |D|), less |D| for each reply refused.
+Calls, with S seeds, T steps of n instructions, |D| rows: S|D| + T n (1 + |D|), less |D| for each reply refused; a reply
+that is asked for again is one more.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ NAME = "opro"
 MOST_SHOWN = 20
 UNUSED = ("old_instruction_score_threshold", "num_few_shot", "few_shot_selection_criteria", "exemplars_first")
 """Arguments without a use with ``instructions_only``."""
+StopAfter = Literal["nothing_new", "nothing_better"]
 InstructionPos = Literal["layout", "before_Q", "Q_begin", "Q_end", "A_begin"]
 
 
@@ -58,8 +60,9 @@ class Opro:
         exemplars_first: Whether the examples come before the instructions.
         max_chars: Longest new instruction.
         no_digits: Whether a new instruction with a digit is refused (the paper: on GSM8K).
-        patience: Steps in a row in which the model repeats itself, and writes nothing new, after which the search ends;
-            None never. Steps without a usable reply do not count.
+        patience: Steps in a row in vain, after which the search ends; None never. Steps without a usable reply do not
+            count.
+        stop_after: What is in vain: ``nothing_new``, the model repeats itself, or ``nothing_better``, the paper's rule.
         temperature: Of the operator model.
         max_tokens: Most tokens of one reply of the operator model.
     """
@@ -82,6 +85,7 @@ class Opro:
     max_chars: int = 500
     no_digits: bool = False
     patience: int | None = 3
+    stop_after: StopAfter = "nothing_new"
     temperature: float = 1.0
     max_tokens: int = 1024
 
@@ -94,6 +98,7 @@ class Opro:
         at_least(NAME, "num_few_shot", self.num_few_shot, 0)
         one_of(NAME, "few_shot_selection_criteria", self.few_shot_selection_criteria, Criterion)
         one_of(NAME, "instruction_pos", self.instruction_pos, InstructionPos)
+        one_of(NAME, "stop_after", self.stop_after, StopAfter)
         between(NAME, "old_instruction_score_threshold", self.old_instruction_score_threshold, 0, 1)
         between(NAME, "temperature", self.temperature, 0, 2)
         if self.instructions_only:
@@ -148,9 +153,10 @@ class Opro:
         return state.living
 
     def finished(self, state: Trajectory) -> bool:
-        """Whether all steps are over, or the model has proposed nothing new for ``patience`` steps."""
+        """Whether all steps are over, or ``patience`` of them have brought nothing new, or nothing better."""
         over = self.num_search_steps is not None and state.step >= self.num_search_steps
-        return over or (self.patience is not None and state.stale >= self.patience)
+        vain = state.stale if self.stop_after == "nothing_new" else state.unimproved
+        return over or (self.patience is not None and vain >= self.patience)
 
     def _opened(self, state: Trajectory, rng: np.random.Generator) -> Trajectory:
         """Return the state with a new step: its examples and the part it works on are drawn once for all its births."""
@@ -179,7 +185,8 @@ class Opro:
             known=state.known,
         )
         shown = self._shown(state)
-        return Proposal(operator, shown, ("shown",) * len(shown), state.scored, state.part)
+        roles = (*("shown",) * (len(shown) - 1), "base")  # the best is last
+        return Proposal(operator, shown, roles, state.scored, state.part)
 
     def _shown(self, state: Trajectory) -> tuple[Individual, ...]:
         return shown_to_model(state, 0.0 if self.instructions_only else self.old_instruction_score_threshold)

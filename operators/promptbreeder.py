@@ -10,10 +10,10 @@ again. The best of the population, for lineages, rankings and crossover, is so b
 tournament by its batch. Contexts change when a unit is copied. The best seed prompts are units, as far as
 ``seed_units`` allows; a task-prompt that one lacks is written for its copies, when it is the one to be mutated. A birth
 that failed leaves the loser where it is; a unit that meets an empty slot wins. Immigrants take empty slots, then those
-of losers, the worst first, and bring their genes with them; what they lack is drawn. The paper's aids for a search that
-is stuck, ``random_string`` and ``fitness_sharing``, are off, as in its main runs; sharing is by trigrams, not by BERT.
-Its similarity by BERT's embeddings is there with ``embeddings: true``, by whatever ``embedding_model`` names; the
-default compares trigrams, which takes no call.
+of losers, the worst first, and bring their genes with them, but not their elites; what they lack is drawn. The paper's
+aids for a search that is stuck, ``random_string`` and ``fitness_sharing``, are off, as in its main runs; sharing is by
+trigrams, not by BERT. Its similarity by BERT's embeddings is there with ``embeddings: true``, by whatever
+``embedding_model`` names; the default compares trigrams, which takes no call.
 
 Calls, with S seeds of which s become units, N units of p task-prompts, T generations, batches of B: dev rows scored are
 at most S B + N B + (2 T - 1) N B / 2, and practice rows, W for each winner that needs workings, at most T N W / 2 with

@@ -50,6 +50,8 @@ class Trajectory:
     """Steps completed; -1 until the seeds are scored."""
     stale: int = 0
     """Steps in a row that brought only what was tried before; steps without a usable reply are not counted."""
+    unimproved: int = 0
+    """Steps in a row that brought nothing better than the best before."""
     seen: Told = field(default_factory=Told)
 
     @property
@@ -84,10 +86,16 @@ def receive(state: Trajectory, individual: Individual) -> Trajectory:
 
 def _completed(state: Trajectory) -> Trajectory:
     """Return the state after the step whose births are all told."""
-    told = state.brood.told
+    before, told = state, state.brood.told
     new = [one for one in told if one.status != FAILED and one.prompt.bare().hash not in state.known]
     state = _joined(replace(state, brood=Brood(0), step=state.step + 1), new)
-    return replace(state, stale=0 if new else state.stale + any(_is_known(state, one) for one in told))
+    said = bool(new) or any(_is_known(state, one) for one in told)
+    best_before, best_now = (max((one.fitness or 0.0 for one in s.shown), default=-1.0) for s in (before, state))
+    return replace(
+        state,
+        stale=0 if new else state.stale + said,
+        unimproved=0 if best_now > best_before else state.unimproved + said,
+    )
 
 
 def _is_known(state: Trajectory, born: Individual) -> bool:

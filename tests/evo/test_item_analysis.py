@@ -16,6 +16,7 @@ from evo.cli import main
 from evo.contamination import copied_rows
 from evo.item_analysis import FEWEST, item_analysis
 from evo.model import Evaluation, Example, Individual, Prompt
+from evo.prompt import Demo, with_demos
 from fitness.toy import toy_rows
 
 PROMPTS = 10
@@ -42,6 +43,14 @@ def test_a_row_that_good_prompts_miss_in_the_same_words_is_suspect(tmp_path):
     assert [row["best"] for row in rows] == [1.0, 1.0, 1.0, 1.0, 0.0, 1.0]
     assert rows[4]["discrimination"] is None, "what does not vary correlates with nothing"
     assert rows[0]["mean"] == pytest.approx(0.8)
+
+
+def test_migrants_and_seeds_of_several_islands_count_as_one_prompt(tmp_path):
+    same = [replace(judged(number, [0.0, 1.0]), prompt=Prompt.of("the same")) for number in range(FEWEST + 3)]
+    more = replace(judged(90, [0.0, 1.0, 1.0]), prompt=Prompt.of("the same"))
+    rows = item_analysis(write(tmp_path, [*same, more, judged(91, [1.0, 0.0, 0.0])])).to_pylist()
+    assert [row["tried"] for row in rows] == [2, 2, 2], "that with the most rows stands for all"
+    assert not any(row["suspect"] for row in rows)
 
 
 def test_few_prompts_and_failed_calls_make_no_suspect(tmp_path):
@@ -77,15 +86,20 @@ def test_a_mislabelled_row_of_a_run_is_found_and_shown_with_its_text(tmp_path, c
     assert "the data cannot be read any more" in capsys.readouterr().out
 
 
+TEXTS = (
+    *("the film was too long and had no plot at all", "fine by me, thanks", "good film"),
+    *("one two three\nfour five six\nseven eight nine", "この映画は本当に長すぎて退屈でした"),
+)
+
+
 class Quoted(ToyTask):
-    """Two rows, one short."""
+    """A long row, short ones, one of several lines, and one without spaces."""
 
     def examples(self, split: str) -> list[int]:
-        return [0, 1, 2]
+        return list(range(len(TEXTS)))
 
     def example(self, number: int) -> Example:
-        text = ("the film was too long and had no plot at all", "fine by me, thanks", "good film")[number]
-        return Example(number, {"input": text}, "a")
+        return Example(number, {"input": TEXTS[number]}, "a")
 
 
 @pytest.mark.parametrize(
@@ -95,7 +109,14 @@ class Quoted(ToyTask):
         ("Negative: The film was TOO long, and had no plot!", (0,)),
         ("The film was too long and had a plot", ()),
         ("Say 'fine by me, thanks' is praise; a good film is too.", (1,)),
+        ("「映画は本当に長すぎて退屈」は否定的です。", (4,)),
+        ("この映画はどうでしたか。", ()),
     ],
 )
 def test_a_prompt_that_quotes_eight_words_or_a_whole_short_row_is_found_out(text, rows):
     assert copied_rows(Prompt.of(text), Quoted(), "dev") == rows
+
+
+def test_a_worked_example_that_quotes_a_row_of_several_lines_is_found_out():
+    prompt = with_demos(Prompt.of("Count."), [Demo(TEXTS[3], "a"), Demo("x", "a", working=f"I thought: {TEXTS[0]}")])
+    assert copied_rows(prompt, Quoted(), "dev") == (0, 3)

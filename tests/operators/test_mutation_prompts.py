@@ -159,7 +159,10 @@ async def test_a_lineage_is_shown_oldest_first_whatever_its_fitness() -> None:
 async def test_lamarckian_mutation_shows_whole_workings_of_the_model_and_no_answer_of_the_data() -> None:
     llm = saying("New.")
     rows = tuple(replace(row, target=f"gold {row.number}") for row in ROWS)
-    await Lamarckian(rows, shown=2)([RIGHT], llm, np.random.default_rng(0))
+    operator = Lamarckian.of(RIGHT, rows, np.random.default_rng(0), shown=2)
+    assert operator is not None
+    assert operator.examples == tuple(row.number for row in operator.rows)
+    await operator([RIGHT], llm, np.random.default_rng(0))
     text = llm.requests[0].text
     assert sum(reply in text for reply in (*REPLIES[:2], "own answer 2")) == 2
     assert "I am wrong" not in text

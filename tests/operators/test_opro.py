@@ -41,7 +41,7 @@ def begun(method: Opro, scores: tuple[float, ...] = FOUR, **more: Any) -> Any:
 
 
 def shown(proposal: Any) -> list[int]:
-    assert {role for _, role in proposal.edges} == {"shown"}
+    assert [role for _, role in proposal.edges] == [*["shown"] * (len(proposal.edges) - 1), "base"]
     return [number for number, _ in proposal.edges]
 
 
@@ -116,6 +116,16 @@ def test_the_search_ends_when_the_model_proposes_nothing_new() -> None:
     assert not method.finished(replace(state, stale=1))
     endless = Opro(patience=None, num_search_steps=None)
     assert not endless.finished(replace(state, stale=500, step=10_000))
+
+
+def test_the_search_ends_when_the_model_proposes_nothing_better_where_the_paper_s_rule_is_asked_for() -> None:
+    method = Opro(patience=2, stop_after="nothing_better")
+    state = begun(method)
+    for first, score, over in ((10, 0.1, False), (20, 0.95, False), (30, 0.2, False), (40, 0.95, True)):
+        _, state = ask_all(method, state, first)
+        state = tell_all(method, state, [newborn(first + place, score) for place in range(N)])
+        assert method.finished(state) is over
+    assert not Opro(patience=2).finished(state), "all of them were new"
 
 
 def test_a_model_that_only_repeats_itself_ends_the_search() -> None:
@@ -376,6 +386,7 @@ def test_arguments_without_a_use_are_refused_with_the_mend() -> None:
         {"few_shot_selection_criteria": "best"},
         {"instruction_pos": "top"},
         {"patience": 0},
+        {"stop_after": "midnight"},
         {"temperature": 3},
         {"max_chars": 0},
         {"instructions_only": True, "old_instruction_score_threshold": 0.3},
