@@ -146,7 +146,10 @@ class RayFleet:
 
 
 async def _awaited(actor: Any, reference: Any) -> Any:
-    """Return the result of an actor's method. Raises EvoError when the actor cannot be made: nor could another."""
+    """Return the result of an actor's method. Raises EvoError when the actor cannot be made: nor could another.
+
+    What it raised on purpose is raised as it was: Ray's own error is a traceback of many lines.
+    """
     import ray
 
     try:
@@ -155,6 +158,10 @@ async def _awaited(actor: Any, reference: Any) -> Any:
         if not error.actor_init_failed:
             raise
         raise EvoError(f"a process cannot start on Ray: {str(error).strip().splitlines()[-1]}") from error
+    except ray.exceptions.RayTaskError as error:
+        if isinstance(error.cause, EvoError):
+            raise error.cause from None
+        raise
     finally:
         del actor  # held until here: an actor ends when nobody has its handle
 

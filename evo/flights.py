@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from evo.budget import Usage
+from evo.budget import Budget, Usage
 from evo.errors import Interrupted
 from evo.receipts import Admission, Receipt
 from evo.status import Traffic
@@ -85,6 +85,18 @@ def lost_with_its_worker(flight: Flight) -> Receipt:
     return Receipt(
         asked.key, asked.model, asked.purpose, asked.individual, flight.began_at, None, LOST, attempts, transient=True
     )
+
+
+def hedge_of(key: str) -> str:
+    """Return the key of the lease of a call's second sending."""
+    return f"{key}#2"
+
+
+def charged(budget: Budget, billed: Usage | None, wanted: Usage) -> Usage:
+    """Return what a failed attempt counts as: its bound where nobody knows and a cap could be passed unseen."""
+    if billed is None:
+        return wanted if budget.tokens is not None or budget.usd is not None else Usage(wanted.calls)
+    return billed if billed.usd is not None or budget.usd is None else replace(billed, usd=wanted.usd)
 
 
 def most_of(admission: Admission) -> Usage:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,7 +11,7 @@ from dataclasses import replace
 from evo.budget import Account, Usage
 from evo.cache import HELD_S, AnswerCache
 from evo.errors import BudgetExhausted, ConfigError, LlmError
-from evo.flights import SCORING, Flight, Tally, interrupted, lost_with_its_worker, most_of
+from evo.flights import SCORING, Flight, Tally, charged, hedge_of, interrupted, lost_with_its_worker, most_of
 from evo.journal import Journal
 from evo.model import Completion
 from evo.paced_queues import PacedQueues
@@ -33,10 +34,14 @@ class CallLedger:
         self._stopped: Exception | None = None
         self._trial = Trial()
         self.pacing = Pacing()
-        self._queues = PacedQueues(self.pacing, lambda: self.stopped or (account.left_s or 1.0) <= 0)
+        self._queues = PacedQueues(self.pacing, self._left_s)
         self._writing = False
         self.given_up: LlmError | None = None
         """Why a model is given up, when one is; whoever owns the ledger ends the run with it."""
+
+    def _left_s(self) -> float:
+        left_s = self.account.left_s
+        return 0.0 if self.stopped else math.inf if left_s is None else left_s
 
     @property
     def in_flight(self) -> int:
@@ -96,7 +101,7 @@ class CallLedger:
         """Book an attempt that failed; its model may be `given_up` by it."""
         flight = self._flying[admission.key]
         # The failed attempt is spent and holds nothing any more: else such calls could wait for one another.
-        self._lose(flight, self._charged(billed, flight.wanted))
+        self._lose(flight, charged(self.account.budget, billed, flight.wanted))
         self.given_up = self.pacing.failed(admission.model, admission.key, setback) or self.given_up
         self._wake()
         self._queues.wake(admission.model)
@@ -105,8 +110,7 @@ class CallLedger:
     async def retry(self, admission: Admission, wait_s: float) -> bool:
         """Reserve one more attempt after a time, at its model's pace; see `evo.receipts.Ledger.again`."""
         flight, wanted = self._flying[admission.key], most_of(admission)
-        if wait_s:
-            await asyncio.sleep(wait_s)
+        await self._queues.rest(wait_s)
         while True:
             self._refuse_if_stopped()
             if self._flying.get(admission.key) is not flight:  # its worker was lost: a reservation would hold for ever
@@ -127,10 +131,11 @@ class CallLedger:
         flight, most = self._flying.get(admission.key), most_of(admission)
         if flight is None or self.stopped or self.account.refusal(most) or not self.pacing.room(admission.model):
             return False
-        self._lose(flight, self._charged(None, most))
+        self._lose(flight, most)  # it may yet be answered, and paid
         if not self._reserve(most, admission.model):
             raise AssertionError("what fits is not refused")
         flight.wanted = most
+        self.pacing.take(admission.model, hedge_of(admission.key), admission.tokens)
         return True
 
     def _lose(self, flight: Flight, lost: Usage) -> None:
@@ -167,7 +172,8 @@ class CallLedger:
         for receipt in lost:
             self._count(receipt)
             self._trial.end(receipt.model, receipt.key)
-            self.pacing.release(receipt.model, receipt.key)
+            for key in (receipt.key, hedge_of(receipt.key)):
+                self.pacing.release(receipt.model, key)
             self._land(receipt.key, self._unsettled(receipt))
         self._wake()
 
@@ -180,6 +186,7 @@ class CallLedger:
             over = self.pacing.failed(model, key, Setback(error=receipt.error, busy=receipt.busy))
         else:
             self.pacing.release(model, key)
+        self.pacing.release(model, hedge_of(key))
         self._queues.wake(model)
         return over
 
@@ -192,13 +199,6 @@ class CallLedger:
         if not flight.landed.done():
             flight.landed.set_result(None)
 
-    def _charged(self, billed: Usage | None, wanted: Usage) -> Usage:
-        """Return what a failed attempt counts as: its bound where nobody knows and a cap could be passed unseen."""
-        budget = self.account.budget
-        if billed is None:
-            return wanted if budget.tokens is not None or budget.usd is not None else Usage(wanted.calls)
-        return billed if billed.usd is not None or budget.usd is None else replace(billed, usd=wanted.usd)
-
     def _unsettled(self, receipt: Receipt) -> Usage:
         """Return what of a call has not been settled before: its last attempt."""
         flight = self._flying.get(receipt.key)
@@ -206,7 +206,7 @@ class CallLedger:
         answer = receipt.completion
         if answer is not None:
             return Usage(calls, answer.tokens, answer.cost_usd)
-        last = self._charged(receipt.billed, flight.wanted if flight else Usage()) if calls else Usage()
+        last = charged(self.account.budget, receipt.billed, flight.wanted if flight else Usage()) if calls else Usage()
         return replace(last, calls=calls)
 
     def _lost(self, receipt: Receipt) -> Usage:

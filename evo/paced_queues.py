@@ -8,6 +8,8 @@ from collections.abc import Callable
 
 from evo.pacing import Pacing
 
+NAP_S = 15.0
+"""How often whoever rests looks whether the run is stopped."""
 TICK_S = 0.02
 """How often it is looked whether those who wait may go, besides at the end of every call."""
 
@@ -17,11 +19,11 @@ class PacedQueues:
 
     Args:
         pacing: Says how many may go.
-        over: Whether nobody may go any more, of which all are to hear at once.
+        left_s: In how many seconds nobody may go any more, of which all are to hear at once.
     """
 
-    def __init__(self, pacing: Pacing, over: Callable[[], bool]) -> None:
-        self._pacing, self._over = pacing, over
+    def __init__(self, pacing: Pacing, left_s: Callable[[], float]) -> None:
+        self._pacing, self._left_s = pacing, left_s
         self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
         self._ticking: set[str] = set()
 
@@ -29,6 +31,13 @@ class PacedQueues:
     def waiting(self) -> int:
         """How many wait."""
         return sum(not turn.done() for waiting in self._waiting.values() for turn in waiting)
+
+    async def rest(self, wait_s: float) -> None:
+        """Wait so long, as a provider may ask for hours, but not on when nobody may go any more."""
+        while wait_s > 0 and (left_s := self._left_s()) > 0:
+            nap_s = min(wait_s, left_s, NAP_S)
+            await asyncio.sleep(nap_s)
+            wait_s -= nap_s
 
     def turn(self, model: str) -> asyncio.Future[None]:
         """Return what is done when it is time to look again."""
@@ -42,7 +51,7 @@ class PacedQueues:
         waiting = self._waiting.get(model)
         if not waiting:
             return
-        room = len(waiting) if self._over() else self._pacing.room(model)
+        room = len(waiting) if self._left_s() <= 0 else self._pacing.room(model)
         while waiting and room > 0:
             turn = waiting.popleft()
             if not turn.done():

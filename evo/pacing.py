@@ -150,14 +150,14 @@ class Pacing:
         lease = lane.leases.pop(key, None)
         if setback.retry_after_s:
             lane.closed_until = max(lane.closed_until, now + setback.retry_after_s)
-        if setback.busy and lane.allowed > 1:
-            self._back_off(lane, now, lease)
-            return None
         circuit = lane.circuit
         if circuit is not None and circuit.probe == key:
             circuit.probe, circuit.error = None, setback.error
             self._rest(lane, circuit, now)
             return self._given_up(model, lane, circuit, now)
+        if setback.busy and lane.allowed > 1:
+            self._back_off(lane, now, lease)
+            return None
         lane.failures += 1
         since = math.inf if lane.answered_at is None else lane.answered_at
         quiet = lane.failures >= FAILURES and now - since >= QUIET_S

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -28,6 +29,9 @@ from evo.secrets import secret_in_url
 MANIFEST = "manifest.json"
 WRITERS = "writers.json"
 """In a local folder: whose manifests its content goes on from."""
+_NAMES = re.compile(
+    rf"(?:{'|'.join(TABLES)})/part-[\w-]+\.parquet|journal-\w+\.jsonl|(?:run|result)\.json|data-[\w.-]+"
+)
 REREADS = 5
 """How often a manifest is read again when an object it names has been replaced meanwhile."""
 
@@ -124,7 +128,7 @@ class Place:
             return None
         try:
             told = json.loads(content)
-            return Manifest(told["writer"], {name: Entry(**entry) for name, entry in told["files"].items()})
+            return Manifest(told["writer"], {name: _checked(name, entry) for name, entry in told["files"].items()})
         except (ValueError, TypeError, LookupError) as error:
             raise EvoError(f"{self.uri}: {MANIFEST} is damaged: {error}; put back the one the run wrote") from error
 
@@ -143,6 +147,14 @@ class Place:
     def _opened(self) -> tuple[fs.FileSystem, str]:
         store, path = fs.FileSystem.from_uri(self.uri)
         return store, path.rstrip("/")
+
+
+def _checked(name: str, told: Mapping[str, Any]) -> Entry:
+    """Return an entry; what a manifest names is written to a local folder, and a manifest may be anybody's."""
+    entry = Entry(**told)
+    if not _NAMES.fullmatch(name) or not re.fullmatch(rf"{re.escape(name)}(\.[0-9a-f]{{16}})?", entry.object):
+        raise ValueError(f"{name!r} as {entry.object!r} is no file of a run")
+    return entry
 
 
 def find_run(uri: str) -> Place:

@@ -11,7 +11,7 @@ import pytest
 
 from cluster.connection import _lent_path, connect
 from cluster.demand import Demand
-from cluster.on_ray import _cores, _missing, _workers, place
+from cluster.on_ray import _awaited, _cores, _missing, _workers, place
 from cluster.shipping import JOB, runtime_env
 from evo.errors import ConfigError, EvoError
 
@@ -139,3 +139,22 @@ def test_a_ray_that_does_not_come_up_is_one_message_with_the_mend(tmp_path, monk
         connect(tmp_path, None)
     with pytest.raises(ConfigError, match=r"no Ray cluster answers at 'auto'; start one"):
         connect(tmp_path, "auto")
+
+
+async def test_what_an_actor_raises_on_purpose_is_raised_as_it_was(monkeypatch):
+    class RayActorError(Exception): ...
+
+    class RayTaskError(Exception):
+        def __init__(self, cause: Exception) -> None:
+            super().__init__("Traceback (most recent call last): ...")
+            self.cause = cause
+
+    async def raising(cause: Exception) -> None:
+        raise RayTaskError(cause)
+
+    kinds = SimpleNamespace(RayActorError=RayActorError, RayTaskError=RayTaskError)
+    monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(exceptions=kinds))
+    with pytest.raises(ConfigError, match=r"^nobody to breed from$"):
+        await _awaited(None, raising(ConfigError("nobody to breed from")))
+    with pytest.raises(RayTaskError):
+        await _awaited(None, raising(ValueError("a bug")))

@@ -176,6 +176,28 @@ def test_a_snapshot_between_the_parts_of_one_journal_takes_the_journal(path, ope
     (path / "calls" / journal.name.replace("journal", "part").replace("jsonl", "parquet")).unlink()
 
 
+@pytest.mark.parametrize(
+    ("name", "object_name"),
+    [
+        ("../../outside.txt", "run.json"),
+        ("/tmp/outside.txt", "run.json"),
+        ("data-..", "../outside"),
+        ("individuals/../../x.parquet", "run.json"),
+        (".bashrc", ".bashrc"),
+    ],
+)
+def test_a_manifest_that_names_other_files_than_a_run_s_is_refused(path, tmp_path, open_store, name, object_name):
+    store = open_store(path)
+    pay(store, "a")
+    store.close()
+    (manifest,) = (tmp_path / "bucket").glob(f"*/{MANIFEST}")
+    told = json.loads(manifest.read_text())
+    told["files"][name] = {"object": object_name, "bytes": 1, "sha256": "0"}
+    manifest.write_text(json.dumps(told))
+    with pytest.raises(EvoError, match="is no file of a run"):
+        Place(manifest.parent.as_uri()).manifest()
+
+
 def test_what_no_manifest_names_any_more_is_deleted(path, tmp_path, open_store):
     store = open_store(path)
     for key in "abc":

@@ -5,7 +5,7 @@ from evo.pacing import Pacing
 
 
 async def test_who_waits_for_a_models_pace_is_counted_until_woken():
-    queues = PacedQueues(Pacing(), lambda: False)
+    queues = PacedQueues(Pacing(), lambda: 60.0)
     turns = [queues.turn("one"), queues.turn("one"), queues.turn("other")]
     assert queues.waiting == 3
     queues.wake("one")

@@ -195,6 +195,17 @@ def test_a_try_that_vanishes_does_not_close_the_model_for_ever(pacing, clock):
     assert pacing.room("m") == 1
 
 
+def test_a_try_that_is_told_to_come_back_later_is_followed_by_others(pacing, clock):
+    down(pacing, clock, Limits(patience_s=100))
+    error = None
+    while error is None:
+        assert clock.now < 1000 + 200
+        clock.now += 1
+        for key in take(pacing, 1, first=int(clock.now)):
+            error = pacing.failed("m", key, BUSY)
+    assert "m has not answered for" in str(error)
+
+
 def test_patience_has_an_end_with_everything_kept(pacing, clock):
     down(pacing, clock, Limits(patience_s=100))
     error = None
@@ -267,6 +278,14 @@ async def test_the_time_that_is_over_reaches_those_that_wait_for_a_model_that_is
             await asyncio.wait_for(opened.ledger.admit(limited("b", concurrency=1)), PATIENCE_S)
 
 
+async def test_no_longer_is_rested_than_the_budget_lasts_whatever_a_provider_asks_for(tmp_path):
+    with bank(tmp_path / "run", seconds=0.2) as opened:
+        await opened.ledger.admit(admission("a"))
+        asks = Setback(3600, "slow down", busy=True, retry_after_s=3600)
+        with pytest.raises(BudgetExhausted, match="seconds are over"):
+            await asyncio.wait_for(opened.ledger.again(admission("a"), None, asks), PATIENCE_S)
+
+
 async def test_a_call_of_a_lost_worker_frees_its_lease(tmp_path):
     with bank(tmp_path / "run") as opened:
         await opened.ledger.admit(limited("a", concurrency=1))
@@ -287,6 +306,25 @@ async def test_a_hedge_counts_the_attempt_it_stands_beside_at_its_bound(tmp_path
         assert opened.account.reserved == Usage()
         (row,) = opened.calls()
         assert (row["attempts"], row["lost_tokens"], row["error"]) == (2, 30, "")
+
+
+async def test_hedges_keep_to_the_pace_and_their_leases_end_with_their_call(tmp_path):
+    with bank(tmp_path / "run") as opened:
+        asks = [limited(key, concurrency=3) for key in "ab"]
+        for ask in asks:
+            await opened.ledger.admit(ask)
+        assert [await opened.ledger.hedge(ask) for ask in asks] == [True, False]
+        assert opened.account.spent.calls == 1
+        await opened.ledger.settle(receipt("a", answer(), attempts=2))
+        assert opened.ledger.pacing.room("model") == 2
+
+
+async def test_a_hedge_is_no_call_for_nothing_where_there_is_no_cap(tmp_path):
+    with bank(tmp_path / "run") as opened:
+        ask = admission("a", tokens=30)
+        await opened.ledger.admit(ask)
+        await opened.ledger.hedge(ask)
+        assert opened.account.spent.tokens == 30
 
 
 async def test_there_is_no_hedge_where_budget_or_pace_have_no_room(tmp_path):
