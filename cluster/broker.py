@@ -111,7 +111,7 @@ class Broker:
 
     async def admit_all(self, worker: int, admissions: Sequence[Admission]) -> Sequence[Answer]:
         """Return what can be said of each call at once."""
-        answers = [self._try_admit(worker, admission) for admission in admissions]
+        answers = [self._try_admit(worker, admission, queue=False) for admission in admissions]
         return [(answer, error, wait is not None) for answer, error, wait in answers]
 
     async def admit(self, worker: int, admission: Admission) -> Completion | None:
@@ -235,14 +235,14 @@ class Broker:
             await self.stop(self.ledger.given_up)
 
     def _try_admit(
-        self, worker: int, admission: Admission
+        self, worker: int, admission: Admission, *, queue: bool = True
     ) -> tuple[Completion | None, EvoError | None, asyncio.Future[None] | None]:
         """Return (answer, error, what to wait for before asking again)."""
         if self._jobs.is_lost(worker):
             return None, interrupted(), None
         try:
             with self.store.writing():
-                answer = self.ledger.try_admit(admission)
+                answer = self.ledger.try_admit(admission, queue=queue)
         except EvoError as error:
             return None, error, None
         if isinstance(answer, asyncio.Future):

@@ -52,9 +52,9 @@ class RunMetrics:
         }
 
     def show(self, snapshot: Snapshot) -> None:
-        """Give a snapshot's figures to Ray, unless others were given a moment ago."""
+        """Give a snapshot's figures to Ray, unless others were given a moment ago; the last of a run in any case."""
         now = time.monotonic()
-        if now - self._shown_at < PACE_S:
+        if now - self._shown_at < PACE_S and snapshot.in_flight:
             return
         self._shown_at = now
         self._set("in_flight", snapshot.in_flight)

@@ -9,8 +9,11 @@ from __future__ import annotations
 import json
 import os
 import platform
+import threading
 import time
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from typing import Any
 
@@ -46,6 +49,23 @@ class Lease:
         if time.monotonic() - self._renewed >= RENEW_S:
             self.check()
             self._write()
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """Renew the lease from a thread while something goes on that may take longer than others wait."""
+        over = threading.Event()
+        thread = threading.Thread(target=self._keep, args=(over,), name="lease", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
+
+    def _keep(self, over: threading.Event) -> None:
+        while not over.wait(RENEW_S):
+            with suppress(OSError, EvoError):  # the next check says it
+                self.renew()
 
     def check(self) -> None:
         """Raises EvoError when another has taken the lease."""

@@ -64,8 +64,8 @@ class CallLedger:
         self._wake()
         self._queues.wake_all()
 
-    def try_admit(self, admission: Admission) -> Completion | asyncio.Future[None] | None:
-        """Return the known answer; None: reserved, send it; or a future: try again when it is done."""
+    def try_admit(self, admission: Admission, *, queue: bool = True) -> Completion | asyncio.Future[None] | None:
+        """Return the known answer; None: reserved, send it; or a future, which without ``queue`` is of no use."""
         self._refuse_if_stopped()
         known = self._cache.get(admission.key)
         if known is not None:
@@ -78,7 +78,7 @@ class CallLedger:
             return self._settled
         if not self.pacing.room(admission.model, admission.limits):
             self._refuse_hopeless(wanted)
-            return self._queues.turn(admission.model)
+            return self._queues.turn(admission.model) if queue else self._settled
         if not self._reserve(wanted, admission.model):
             return self._settled
         self.pacing.take(admission.model, admission.key, admission.tokens)

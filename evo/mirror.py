@@ -95,7 +95,8 @@ class Mirror:
             content = content.read_bytes()
         entry = entry_of(name, content)
         if entry != known:
-            self._place.put(entry.object, content)
+            with self._lease.kept():
+                self._place.put(entry.object, content)
             self._lease.renew()
         return entry
 

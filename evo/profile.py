@@ -83,12 +83,12 @@ def profile_of(path: Path, driver: Driver | None = None) -> dict[str, Any]:
     events = read_table(path, "events", _EVENTS, only=("attempt", pa.array([attempt], pa.int32())))
     marks, said = _marks(events), _said(events)
     calls = _calls_since(path, marks.get(STARTED, 0.0))
-    asked, told = _steps(events, ASKED), _steps(events, TOLD)
+    asked, told = (_steps(events, kind, _born(path)) for kind in (ASKED, TOLD))
     spans = _spans(calls)
     ends = _ends(path, marks, calls, asked, driver)
     first, search = ends["workers and models"], ends["search"]
     processes = _processes(said, driver)
-    cpu_s, sent = sum(one["cpu_s"] for one in processes), pc.sum(calls["attempts"]).as_py() or 0
+    cpu_s, sent = sum(one["cpu_s"] for one in processes), pc.sum(_sent(calls)["attempts"]).as_py() or 0
     log_s = sum(one.get("log_s", 0.0) for one in said) if said else None
     open_s = marks.get(STOPPED, ends["closing"]) - marks.get(STARTED, 0.0)
     began = marks.get(STARTED, 0.0) if driver is None else float(driver["began_at"])
@@ -122,8 +122,14 @@ def _said(events: pa.Table) -> list[dict[str, Any]]:
     return [json.loads(text) for text in _of_kind(events, PROCESS)["detail"].to_pylist()]
 
 
-def _steps(events: pa.Table, kind: str) -> dict[int, float]:
+def _born(path: Path) -> pa.Array:
+    return read_table(path, "individuals", ["id"])["id"].combine_chunks()
+
+
+def _steps(events: pa.Table, kind: str, born: pa.Array) -> dict[int, float]:
+    """Return when that came of each birth: methods ask for evidence too, and are told."""
     found = _of_kind(events, kind)
+    found = found.filter(pc.is_in(found["individual"], born))
     return dict(zip(found["individual"].to_pylist(), _seconds(found["at"]).tolist(), strict=True))
 
 
@@ -136,8 +142,14 @@ def _calls_since(path: Path, began: float) -> pa.Table:
     return calls.filter(pa.array(_seconds(calls["started_at"]) >= began))
 
 
+def _sent(calls: pa.Table) -> pa.Table:
+    """Return the calls that were sent: the time of a recalled answer is that of another run."""
+    return calls.filter(pc.invert(calls["recalled"]))
+
+
 def _spans(calls: pa.Table) -> Spans:
-    sent = calls.filter(pc.and_(pc.is_valid(calls["latency_s"]), pc.invert(calls["recalled"])))
+    sent = _sent(calls)
+    sent = sent.filter(pc.is_valid(sent["latency_s"]))
     began = _seconds(sent["started_at"])
     scores = pc.is_in(sent["purpose"].cast(pa.string()), pa.array(SCORING))
     individual = pc.fill_null(sent["individual"], -1).to_numpy()
@@ -157,7 +169,8 @@ def _ends(
     began = _seconds(calls["started_at"])
     opened = marks.get(STARTED, 0.0)
     first = float(began.min()) if len(began) else opened
-    answered = float((began + pc.fill_null(calls["latency_s"], 0.0).to_numpy()).max()) if len(began) else opened
+    took = pc.if_else(calls["recalled"], 0.0, pc.fill_null(calls["latency_s"], 0.0)).to_numpy()
+    answered = float((began + took).max()) if len(began) else opened
     closed = marks[STOPPED] if STOPPED in marks else max([answered, *marks.values()])  # killed: its last sign of life
     search = marks.get(RACE, closed)
     test = marks.get(TEST, search)

@@ -89,6 +89,8 @@ def test_figures_are_given_about_once_a_second(given, monkeypatch):
     for in_flight in (3, 7):
         metrics.show(replace(SNAPSHOT, in_flight=in_flight))
     assert value(given, "evo_calls_in_flight") == 3
+    metrics.show(replace(SNAPSHOT, in_flight=0))
+    assert value(given, "evo_calls_in_flight") == 0, "the last of a run is given whenever it comes"
 
 
 @pytest.mark.parametrize(("installed", "series"), [(True, 8), (False, 0)])

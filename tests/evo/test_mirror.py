@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -174,6 +175,26 @@ def test_a_snapshot_between_the_parts_of_one_journal_takes_the_journal(path, ope
     (path / "calls" / journal.name.replace("journal", "part").replace("jsonl", "parquet")).write_bytes(b"half sealed")
     assert sorted(name for name in snapshot_of(path) if "part-" in name or "journal" in name) == [journal.name]
     (path / "calls" / journal.name.replace("journal", "part").replace("jsonl", "parquet")).unlink()
+
+
+def test_a_lease_is_renewed_while_an_upload_takes_long(path, tmp_path, open_store, monkeypatch):
+    store = open_store(path)
+    pay(store, "a")
+    (lease,) = (tmp_path / "bucket").glob("*/lease.json")
+    monkeypatch.setattr(evo.lease, "RENEW_S", 0.05)
+    put, seen = Place.put, []
+
+    def slowly(place: Place, name: str, content: bytes) -> None:
+        if name.startswith("journal"):
+            before = json.loads(lease.read_text())["beat"]
+            time.sleep(0.5)
+            seen.append(json.loads(lease.read_text())["beat"] - before)
+        put(place, name, content)
+
+    monkeypatch.setattr(Place, "put", slowly)
+    mirror_of(store).upload()
+    assert seen
+    assert all(beats >= 3 for beats in seen)
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,7 @@ def lived(folder: Path) -> Path:
             call("e", "judge", 16, None),
             call("f", "task", 20, 1, 0),
             call("g", "task", 22, 3, 1),
+            {**call("h", "task", 24, 60, 1, attempts=4), "recalled": True},
         ],
         events=[
             event(11, ROOT_ISLAND, STARTED),
@@ -64,6 +65,8 @@ def lived(folder: Path) -> Path:
             event(14.5, 0, "told", 0),
             event(14.5, 0, "asked", 1),
             event(18.5, 0, "told", 1),
+            event(18.5, 0, "asked", 77),  # evidence on somebody born
+            event(18.9, 0, "told", 77),
             event(19, ROOT_ISLAND, RACE),
             event(21, ROOT_ISLAND, TEST),
             event(26, ROOT_ISLAND, PROCESS, None, json.dumps(said)),
