@@ -7,8 +7,9 @@ import math
 import time
 from dataclasses import dataclass, field, replace
 
-from evo.budget import Budget, Usage
+from evo.budget import Usage
 from evo.errors import Interrupted
+from evo.model import Budget
 from evo.receipts import Admission, Receipt
 from evo.status import Traffic
 

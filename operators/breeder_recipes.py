@@ -146,7 +146,7 @@ def lamarckian(scene: Scene) -> tuple[Operator, Parents] | None:
     temperature, max_tokens = scene.call
     base, rows = scene.base.individual, scene.kit.practice
     operator = Lamarckian.of(base, rows, scene.rng, shown=SHOWN, temperature=temperature, max_tokens=max_tokens)
-    return operator and (operator, scene.parent)
+    return None if operator is None else (operator, scene.parent)
 
 
 RECIPES: Mapping[str, Recipe] = {
