@@ -8,6 +8,8 @@ give, of a page in kB, and ``watch, again`` is one look at a run that stands sti
 file has been read once before. Eight islands, tournament parents among the last 50 of an island, 45 % mutation, 45 %
 crossover, 10 % of four parents, a migrant every 500 births. A child has most of its base's words. ``--rows`` is how
 many evaluations each birth has, with a call for each. ``--compact`` asks once more when the parts have been compacted.
+``--stacked 40`` writes so many such logs one after another, the seeds of each born of the last of the one before: ten
+million births from 250,000 in a minute.
 """
 
 from __future__ import annotations
@@ -27,10 +29,12 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 import evo
 from evo.cli import main as main_of_evo
 from evo.folder import RunFolder
+from evo.journal import read_table
 from evo.model import MIGRATION, Prompt, individual_number
 from evo.parts import write_part
 from evo.schema import TABLES, prompt_row
@@ -62,6 +66,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--births", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
     parser.add_argument("--compact", action="store_true")
+    parser.add_argument("--stacked", type=int, default=1)
     parser.add_argument("--rows", type=int, default=0)
     parser.add_argument("--questions", nargs="+", choices=QUESTIONS, default=[*QUESTIONS])
     parser.add_argument("--ask", nargs=4, metavar=("RUN", "QUESTION", "BEST", "OTHER"), help=argparse.SUPPRESS)
@@ -73,7 +78,8 @@ def main() -> None:
             settings = RunSettings.model_validate({"task": {"data": "x"}, "storage": storage})
             path = RunFolder.create(settings, base=Path(), title="made up", fingerprint="none").path
             numbers = write_run(path, births, np.random.default_rng(0), rows=options.rows)
-            _report(f"{births:,} births in parts of {PART:,}", path, numbers, options.questions)
+            numbers = stack(path, births, numbers, options.stacked)
+            _report(f"{births * options.stacked:,} births in parts of {PART:,}", path, numbers, options.questions)
             if options.compact:
                 cpu = time.process_time()
                 done = evo.open_run(path).compact()
@@ -133,6 +139,26 @@ def write_run(path: Path, births: int, rng: np.random.Generator, *, rows: int = 
         if rows:
             _write_scores(path, start // PART, [row["id"] for row in logged["individuals"]], rows, rng)
     return last, individual_number(3, births // ISLANDS - 1)
+
+
+def stack(path: Path, births: int, numbers: tuple[int, int], times: int) -> tuple[int, int]:
+    """Write a run's births again and again, each time as descendants of the last; return the two numbers of the end."""
+    born = read_table(path, "individuals").sort_by("id")
+    edges, each = read_table(path, "edges"), births // ISLANDS
+    seeds = born["id"].filter(pc.equal(born["operator"].cast(pa.string()), "seed")).to_numpy()
+    for turn in range(1, times):
+        shift = turn * each
+        again = born.set_column(0, born.schema.field("id"), pc.add(born["id"], shift))
+        sequence = again.column_names.index("sequence")
+        again = again.set_column(sequence, born.schema.field("sequence"), pc.add(born["sequence"], shift))
+        parents = np.full(len(seeds), numbers[0] + shift - each)
+        ends = {"child": [*(edges["child"].to_numpy() + shift), *(seeds + shift)]}
+        ends["parent"] = [*(edges["parent"].to_numpy() + shift), *parents]
+        ends["role"] = [*edges["role"].to_pylist(), *["base"] * len(seeds)]
+        ends["place"] = [*edges["place"].to_numpy(), *[0] * len(seeds)]
+        for name, rows in (("individuals", again), ("edges", pa.table(ends, schema=TABLES["edges"]))):
+            write_part(path / name / f"part-{turn * 1000:06d}.parquet", rows.cast(TABLES[name]))
+    return numbers[0] + (times - 1) * each, numbers[1] + (times - 1) * each
 
 
 def _write_scores(path: Path, part: int, numbers: list[int], rows: int, rng: np.random.Generator) -> None:
