@@ -83,7 +83,8 @@ def profile_of(path: Path, driver: Driver | None = None) -> dict[str, Any]:
     events = read_table(path, "events", _EVENTS, only=("attempt", pa.array([attempt], pa.int32())))
     marks, said = _marks(events), _said(events)
     calls = _calls_since(path, marks.get(STARTED, 0.0))
-    asked, told = (_steps(events, kind, _born(path)) for kind in (ASKED, TOLD))
+    born = read_table(path, "individuals", ["id"])["id"].combine_chunks()
+    asked, told = (_steps(events, kind, born) for kind in (ASKED, TOLD))
     spans = _spans(calls)
     ends = _ends(path, marks, calls, asked, driver)
     first, search = ends["workers and models"], ends["search"]
@@ -122,10 +123,6 @@ def _said(events: pa.Table) -> list[dict[str, Any]]:
     return [json.loads(text) for text in _of_kind(events, PROCESS)["detail"].to_pylist()]
 
 
-def _born(path: Path) -> pa.Array:
-    return read_table(path, "individuals", ["id"])["id"].combine_chunks()
-
-
 def _steps(events: pa.Table, kind: str, born: pa.Array) -> dict[int, float]:
     """Return when that came of each birth: methods ask for evidence too, and are told."""
     found = _of_kind(events, kind)
@@ -159,7 +156,7 @@ def _spans(calls: pa.Table) -> Spans:
 def _slots(settings: RunSettings, spans: Spans) -> int:
     """Return how many calls may be under way; of models in process, one in each worker, how many ever were."""
     local = all(model.name.startswith("local/") for model in settings.models)
-    return min(settings.concurrency, busiest(spans)) if local and busiest(spans) else settings.concurrency
+    return min(settings.concurrency, (local and busiest(spans)) or settings.concurrency)
 
 
 def _ends(

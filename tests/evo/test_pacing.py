@@ -195,25 +195,15 @@ def test_a_try_that_vanishes_does_not_close_the_model_for_ever(pacing, clock):
     assert pacing.room("m") == 1
 
 
-def test_a_try_that_is_told_to_come_back_later_is_followed_by_others(pacing, clock):
+@pytest.mark.parametrize("said", [DOWN, BUSY], ids=["nothing", "to come back later"])
+def test_patience_has_an_end_with_everything_kept_whatever_a_try_is_told(pacing, clock, said):
     down(pacing, clock, Limits(patience_s=100))
     error = None
     while error is None:
         assert clock.now < 1000 + 200
         clock.now += 1
         for key in take(pacing, 1, first=int(clock.now)):
-            error = pacing.failed("m", key, BUSY)
-    assert "m has not answered for" in str(error)
-
-
-def test_patience_has_an_end_with_everything_kept(pacing, clock):
-    down(pacing, clock, Limits(patience_s=100))
-    error = None
-    while error is None:
-        assert clock.now < 1000 + 200
-        clock.now += 1
-        for key in take(pacing, 1, first=int(clock.now)):
-            error = pacing.failed("m", key, DOWN)
+            error = pacing.failed("m", key, said)
     assert 100 <= clock.now - 1000 <= 165
     assert "m has not answered for" in str(error)
     assert "then `evo resume` goes on" in str(error)
