@@ -156,7 +156,8 @@ def stack(path: Path, births: int, numbers: tuple[int, int], times: int) -> tupl
         ends["parent"] = [*(edges["parent"].to_numpy() + shift), *parents]
         ends["role"] = [*edges["role"].to_pylist(), *["base"] * len(seeds)]
         ends["place"] = [*edges["place"].to_numpy(), *[0] * len(seeds)]
-        for name, rows in (("individuals", again), ("edges", pa.table(ends, schema=TABLES["edges"]))):
+        links = pa.table(ends, schema=TABLES["edges"]).sort_by([("child", "ascending"), ("place", "ascending")])
+        for name, rows in (("individuals", again), ("edges", links)):
             write_part(path / name / f"part-{turn * 1000:06d}.parquet", rows.cast(TABLES[name]))
     return numbers[0] + (times - 1) * each, numbers[1] + (times - 1) * each
 
