@@ -29,7 +29,7 @@ class BatchingLedger:
 
     def __init__(self, worker: int, broker: BrokerPort, gather_s: float) -> None:
         self._worker, self._broker = worker, broker
-        self._admissions = _Batch(self._admit_all, gather_s)
+        self._admissions = _Batch(self._admit_all, gather_s, self._give_back)
         self._receipts = _Batch(self._settle_all, gather_s)
 
     async def admit(self, admission: Admission) -> Completion | None:
@@ -56,14 +56,20 @@ class BatchingLedger:
     async def _heard(self, admission: Admission, asked: asyncio.Future[Answer]) -> Answer:
         """Return the answer; what is granted to a caller that was cancelled meanwhile is given back."""
         try:
-            return await asyncio.shield(asked)
+            # A batch goes on without a future that is cancelled, a task does not.
+            return await (asyncio.shield(asked) if isinstance(asked, asyncio.Task) else asked)
         except asyncio.CancelledError:
-            asked.add_done_callback(partial(self._give_back, admission))
+            asked.add_done_callback(partial(self._late, admission))
             raise
 
-    def _give_back(self, admission: Admission, asked: asyncio.Future[Answer]) -> None:
+    def _late(self, admission: Admission, asked: asyncio.Future[Answer]) -> None:
+        if not asked.cancelled() and asked.exception() is None:
+            self._give_back(admission, asked.result())
+
+    def _give_back(self, admission: Admission, answer: Answer) -> None:
+        """Release what was granted to a caller that has gone."""
         granted = (None, None, False)
-        if not asked.cancelled() and asked.exception() is None and asked.result() == granted:
+        if answer == granted:
             unsent = Receipt(admission.key, admission.model, "", None, time.time(), None, CANCELLED, attempts=0)
             self._receipts.add(unsent).add_done_callback(lambda done: done.cancelled() or done.exception())
 
@@ -82,10 +88,18 @@ class BatchingLedger:
 
 
 class _Batch(Generic[Item, Reply]):
-    """Sends what comes within a moment as one, and gives everyone their own part of the reply."""
+    """Sends what comes within a moment as one, and gives everyone their own part of the reply.
 
-    def __init__(self, send: Callable[[Sequence[Item]], Awaitable[Sequence[Reply]]], gather_s: float) -> None:
-        self._send, self._gather_s = send, gather_s
+    ``unheard`` is told of an item whose sender was cancelled meanwhile, and of its reply.
+    """
+
+    def __init__(
+        self,
+        send: Callable[[Sequence[Item]], Awaitable[Sequence[Reply]]],
+        gather_s: float,
+        unheard: Callable[[Item, Reply], None] | None = None,
+    ) -> None:
+        self._send, self._gather_s, self._unheard = send, gather_s, unheard
         self._gathered: list[tuple[Item, asyncio.Future[Reply]]] = []
         self._under_way: set[asyncio.Future[Sequence[Reply]]] = set()
 
@@ -93,27 +107,34 @@ class _Batch(Generic[Item, Reply]):
         """Return a future of the item's reply."""
         loop = asyncio.get_running_loop()
         if not self._gathered:
-            loop.call_later(self._gather_s, self._set_off)
+            if self._gather_s:
+                loop.call_later(self._gather_s, self._set_off)
+            else:
+                loop.call_soon(self._set_off)
         reply: asyncio.Future[Reply] = loop.create_future()
         self._gathered.append((item, reply))
         return reply
 
     def _set_off(self) -> None:
         batch, self._gathered = self._gathered, []
-        items, replies = [item for item, _ in batch], [reply for _, reply in batch]
+        items = [item for item, _ in batch]
         sent = asyncio.ensure_future(self._send(items))
         # The event loop holds tasks weakly: without the set one could vanish before it is done.
         self._under_way.add(sent)
-        sent.add_done_callback(partial(self._deliver, replies))
+        sent.add_done_callback(partial(self._deliver, batch))
 
-    def _deliver(self, replies: Sequence[asyncio.Future[Reply]], sent: asyncio.Future[Sequence[Reply]]) -> None:
+    def _deliver(
+        self, batch: Sequence[tuple[Item, asyncio.Future[Reply]]], sent: asyncio.Future[Sequence[Reply]]
+    ) -> None:
         self._under_way.discard(sent)
-        for place, reply in enumerate(replies):
-            if reply.done():
-                continue
+        error = None if sent.cancelled() else sent.exception()
+        for place, (item, reply) in enumerate(batch):
             if sent.cancelled():
                 reply.cancel()
-            elif error := sent.exception():
+            elif reply.done():
+                if error is None and self._unheard is not None:
+                    self._unheard(item, sent.result()[place])
+            elif error is not None:
                 reply.set_exception(error)
             else:
                 reply.set_result(sent.result()[place])

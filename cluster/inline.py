@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Awaitable
 from typing import Any
 
@@ -14,6 +15,7 @@ from evo.commission import Commission, Watch
 from evo.errors import ConfigError
 from evo.life import Life
 from evo.model import Individual
+from evo.processes import collect_rarely
 
 
 class InlineFleet:
@@ -53,4 +55,8 @@ async def run_inline(order: Commission, address: str | None, stop: asyncio.Event
         raise ConfigError(
             "executor 'inline' runs in this process and joins no cluster; use executor: ray with --address"
         )
-    await sail(order, InlineFleet(order), 1, stop, watch)
+    thresholds = collect_rarely()
+    try:
+        await sail(order, InlineFleet(order), 1, stop, watch)
+    finally:
+        gc.set_threshold(*thresholds)

@@ -21,7 +21,7 @@ from evo.commission import Commission, Watch
 from evo.errors import ConfigError, EvoError
 from evo.life import Life
 from evo.model import Individual
-from evo.processes import process_row
+from evo.processes import collect_rarely, process_row
 
 HOSTS_PER_CORE = 2
 """Island processes per core at most; more islands share them."""
@@ -32,6 +32,7 @@ class WorkerActor:
 
     async def run(self, number: int, plan: WorkerPlan, broker: Any) -> None:
         """Work until there is nothing more to do."""
+        collect_rarely()
         await FitnessWorker(number, plan, RemoteBroker(broker), gather_s=GATHER_S).run()
 
 
@@ -39,6 +40,7 @@ class IslandHost:
     """A process for one or more islands, which share the task. Holds nothing that the log does not."""
 
     def __init__(self) -> None:
+        collect_rarely()
         self._order: asyncio.Future[Commission] | None = None
 
     async def run(

@@ -18,6 +18,7 @@ from evo.commission import FinalCalls
 from evo.errors import EvoError
 from evo.model import Completion, Evaluation, Individual, Prompt, Request
 from evo.ports import Rows
+from evo.processes import collect_rarely
 from evo.receipts import NO_SETBACK, Admission, Receipt, Setback
 from evo.settings import RunSettings
 from evo.status import IslandStatus, Snapshot
@@ -33,6 +34,7 @@ class BrokerActor:
 
     async def open(self, path: Path, settings: RunSettings, workers: int) -> EvoError | None:
         """Open the run for writing; return the error if it cannot be."""
+        collect_rarely()
         try:
             self._broker = Broker(path, settings, workers=workers)
         except EvoError as error:

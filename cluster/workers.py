@@ -58,6 +58,7 @@ class FitnessWorker:
         self._ledger = BatchingLedger(number, broker, gather_s)
         self._slots = Slots(plan.slots)
         self._models: dict[int, Llm] = {}
+        self._limits = tuple(map(limits_of, plan.models))
         self._ahead: dict[int, int] = {}
         self._progress = asyncio.Event()
 
@@ -148,7 +149,7 @@ class FitnessWorker:
             job.individual,
             self._plan.models[model].attempts,
             lambda: self._one_done(job),
-            limits_of(self._plan.models[model]),
+            self._limits[model],
             self._plan.models[model].hedge_after_s,
         )
 

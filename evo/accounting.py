@@ -140,8 +140,8 @@ class Accounted:
 
     async def complete(self, request: Request) -> Completion:
         """Return the answer, from the log where it is known. Raises LlmError, BudgetExhausted or Interrupted."""
-        bound = admission_of(request, self.identity, self.price)
-        admission = replace(bound, purpose=self.purpose, individual=self.individual, limits=self.limits)
+        about = (self.purpose, self.individual, self.limits)
+        admission = admission_of(request, self.identity, self.price, *about)
         try:
             async with self.slots.queue:
                 known = await self.ledger.admit(admission)
@@ -227,13 +227,20 @@ class Accounted:
         )
 
 
-def admission_of(request: Request, identity: str, price: Price | None) -> Admission:
+def admission_of(
+    request: Request,
+    identity: str,
+    price: Price | None,
+    purpose: str = "",
+    individual: int | None = None,
+    limits: Limits = NO_LIMITS,
+) -> Admission:
     """Return what a request asks of the budget: a bound on tokens, as a token is at least a byte, and its price."""
     prompt = sum(len(content.encode("utf-8", "surrogatepass")) for _, content in request.messages) + TEMPLATE_TOKENS
     output = sum(len(choice.encode("utf-8", "surrogatepass")) for choice in request.choices) or request.max_tokens
     output = 0 if request.embedding else output
     usd = None if price is None else price.cost(prompt, output)
-    return Admission(request.key(identity), prompt + output, usd, identity)
+    return Admission(request.key(identity), prompt + output, usd, identity, purpose, individual, limits)
 
 
 async def _first_answer(asked: Sequence[asyncio.Future[Completion]]) -> Completion:

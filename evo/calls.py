@@ -8,12 +8,18 @@ from dataclasses import dataclass
 from numbers import Real
 from typing import Any
 
+import orjson
+
 _CANONICAL = json.JSONEncoder(ensure_ascii=True, sort_keys=True, separators=(",", ":"))
 
 
 def digest(value: Any) -> str:
     """Return 32 hex digits that identify a JSON-serialisable value by content (SHA-256, truncated)."""
-    return hashlib.sha256(_CANONICAL.encode(value).encode()).hexdigest()[:32]
+    try:
+        content = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    except TypeError:  # halves of surrogate pairs, among others
+        content = _CANONICAL.encode(value).encode()
+    return hashlib.sha256(content).hexdigest()[:32]
 
 
 @dataclass(frozen=True, slots=True)

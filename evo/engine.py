@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
+import sys
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -70,7 +71,8 @@ class Engine:
 
     def _run(self) -> None:
         try:
-            asyncio.run(self._main())
+            with asyncio.Runner(loop_factory=_event_loop) as runner:
+                runner.run(self._main())
         except OSError as error:
             self._error = EvoError(f"the run has ended: {error}; what it has logged is kept, evo resume goes on")
             self._error.__cause__ = error
@@ -94,6 +96,15 @@ class Engine:
 
         await self._execute(self._order, self._address, self._stop, watch)
         stopwatch.write(self._order.path)
+
+
+def _event_loop() -> asyncio.AbstractEventLoop:
+    """Return uvloop's, which takes a tenth less of a call, where it runs."""
+    if sys.platform == "win32":
+        return asyncio.new_event_loop()
+    import uvloop
+
+    return uvloop.new_event_loop()
 
 
 def prepare(settings: RunSettings, *, base: Path, title: str) -> Commission:

@@ -10,7 +10,7 @@ import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -58,7 +58,7 @@ class RunFolder:
             raise ConfigError(f"storage {str(root)!r} cannot be written: {error.strerror}; name another one") from error
         content = {
             "schema": SCHEMA_VERSION,
-            "created_at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
             "settings": _plain(settings),
             "base": str(base.resolve()),
             "fingerprint": fingerprint,

@@ -14,7 +14,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any
 
 from evo.errors import EvoError
@@ -90,7 +90,7 @@ class Lease:
             "host": platform.node(),
             "process": os.getpid(),
             "beat": self._beat,
-            "at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            "at": datetime.now(UTC).isoformat(timespec="seconds"),
         }
         self._place.put(LEASE, json.dumps(told).encode())
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from evo.calls import Completion, Request, Score, digest
 from evo.prompt import EXAMPLES, INSTRUCTION, NO_PROMPT, STAGES, SYSTEM, Demo, Prompt, demos_of, with_demos
@@ -94,7 +95,7 @@ class Outcome:
     """Standard deviation of the score from one repeat to the next; None where the row was asked once."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Evaluation:
     """Outcomes of one prompt, keyed and sorted by example number."""
 
@@ -115,12 +116,12 @@ class Evaluation:
         """Score by example number, missing ones left out."""
         return {o.example: o.score for o in self.outcomes if o.score is not None}
 
-    @property
+    @cached_property
     def count(self) -> int:
         """Number of examples with a score."""
         return len([o for o in self.outcomes if o.score is not None])
 
-    @property
+    @cached_property
     def mean(self) -> float:
         """Mean score over the examples that have one; NaN when none has."""
         values = [o.score for o in self.outcomes if o.score is not None]

@@ -183,7 +183,7 @@ class Pacing:
         if lane is None:
             lane = self._lanes[model] = _Lane(Limits())
             self._limit(lane, limits or Limits())
-        elif limits is not None and limits != lane.limits:
+        elif limits is not None and limits is not lane.limits and limits != lane.limits:
             self._limit(lane, lane.limits.lowest(limits))
         return lane
 

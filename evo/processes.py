@@ -1,7 +1,8 @@
-"""What each process of a run took of its machine: it says so in the log when it goes home."""
+"""The processes of a run: what each took of its machine, as it says in the log, and how it collects garbage."""
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import platform
@@ -9,6 +10,17 @@ import resource
 from typing import Any
 
 from evo.schema import PROCESS, ROOT_ISLAND, event_row
+
+COLLECT_AFTER = (10_000, 50, 50)
+"""Thresholds of Python's garbage collector while a run goes on: by its own it takes a quarter of what a call costs."""
+
+
+def collect_rarely() -> tuple[int, int, int]:
+    """Let this process look for cycles of garbage less often; return the thresholds to set again afterwards."""
+    before = gc.get_threshold()
+    if 0 < before[0] < COLLECT_AFTER[0]:
+        gc.set_threshold(*COLLECT_AFTER)
+    return before
 
 
 def process_row(role: str, **more: float) -> dict[str, Any]:

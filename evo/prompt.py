@@ -12,6 +12,7 @@ import json
 import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
+from functools import lru_cache
 
 from evo.calls import digest
 
@@ -128,7 +129,12 @@ class Demo:
 def demos_of(prompt: Prompt) -> tuple[Demo, ...]:
     """Return a prompt's worked examples in their order; none when it has no such part."""
     text = dict(prompt.parts).get(EXAMPLES, "")
-    return tuple(Demo(**entry) for entry in json.loads(text)) if text else ()
+    return _demos(text) if text else ()
+
+
+@lru_cache(maxsize=64)
+def _demos(text: str) -> tuple[Demo, ...]:
+    return tuple(Demo(**entry) for entry in json.loads(text))
 
 
 def with_demos(prompt: Prompt, demos: Iterable[Demo]) -> Prompt:

@@ -1,4 +1,4 @@
-"""Models behind an OpenAI-compatible endpoint, asked directly over HTTP (aiohttp), without LiteLLM.
+"""Models behind an OpenAI-compatible endpoint, asked directly over HTTP (libcurl), without LiteLLM.
 
 The same requests, answers, errors and identity as `fitness.llm.LiteLlm`, for a tenth of its CPU: LiteLLM translates
 for a hundred providers and looks up prices, neither of which such an endpoint needs.
@@ -6,13 +6,12 @@ for a hundred providers and looks up prices, neither of which such an endpoint n
 
 from __future__ import annotations
 
-import asyncio
 import os
 import time
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import orjson
@@ -34,6 +33,9 @@ from fitness.endpoints import (
     refuse_reserved,
 )
 from fitness.provider_errors import refusal
+
+if TYPE_CHECKING:
+    from fitness.curl import CurlSession
 
 PREFIX = "openai/"
 _LITELLMS = frozenset(
@@ -60,14 +62,14 @@ class DirectLlm:
         refuse_reserved(settings)
         self._settings, self._base = settings, settings.api_base.rstrip("/")
         self._key = own_key(settings) or os.environ.get("OPENAI_API_KEY", "").strip() or NO_KEY
-        self._price = own_price(settings)
-        self._session: Any = None
+        self._price, self._identity = own_price(settings), identity_of(settings)
+        self._session: CurlSession | None = None
         self._fixed = {**settings.options, "model": settings.name.removeprefix(PREFIX)}
 
     @property
     def identity(self) -> str:
         """The same as LiteLLM's: an answer is the endpoint's, whoever asks."""
-        return identity_of(self._settings)
+        return self._identity
 
     @property
     def can_choose(self) -> bool:
@@ -103,29 +105,28 @@ class DirectLlm:
         """Close the connections; later calls open new ones."""
         session, self._session = self._session, None
         if session is not None:
-            await session.close()
+            session.close()
 
     async def _reply(self, url: str, body: bytes) -> Any:
-        import aiohttp
+        from fitness.curl import CurlError, CurlSession
 
         if self._session is None:
-            self._session = _session(self._base, self._key, self._settings.timeout_s)
-        status = 0
+            headers = {"Authorization": f"Bearer {self._key}", "Content-Type": "application/json"}
+            self._session = CurlSession(headers, self._settings.timeout_s, _proxy(self._base))
         try:
-            async with self._session.post(url, data=body, allow_redirects=False) as response:
-                status, headers = response.status, response.headers
-                content = await response.read()
-        except asyncio.TimeoutError:
+            response = await self._session.post(url, body)
+        except TimeoutError:
             raise refusal(408, "", self._settings, self._key) from None
-        except (aiohttp.ClientError, OSError, ValueError) as error:
-            if status == 200:
-                raise self._unreadable(f"{type(error).__name__}: {error}") from None
-            raise refusal(503, str(error) or type(error).__name__, self._settings, self._key) from None
-        if status != 200:
-            waits = {"retry-after": headers.get("Retry-After", "")}
-            raise refusal(status, _said(status, content), self._settings, self._key, waits)
+        except CurlError as error:
+            if error.status == 200:
+                raise self._unreadable(str(error)) from None
+            raise refusal(503, str(error), self._settings, self._key) from None
+        if response.status != 200:
+            waits = {"retry-after": response.header("Retry-After")}
+            said = _said(response.status, response.content)
+            raise refusal(response.status, said, self._settings, self._key, waits)
         try:
-            return orjson.loads(content)
+            return orjson.loads(response.content)
         except ValueError as error:
             raise self._unreadable(str(error)) from None
 
@@ -156,19 +157,11 @@ class DirectLlm:
         return prompt, output, self._price.cost(prompt, output) if self._price and prompt else None
 
 
-def _session(api_base: str, key: str, timeout_s: float) -> Any:
-    import aiohttp
-
+def _proxy(api_base: str) -> str:
+    """Return the proxy that the environment names for an endpoint; empty where it names none."""
     parts = urlsplit(api_base)
     bypassed = urllib.request.proxy_bypass(parts.hostname or "")
-    return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0),  # how many calls go out is decided by others
-        timeout=aiohttp.ClientTimeout(total=timeout_s),
-        headers={"Authorization": f"Bearer {key}", "Content-Type": "application/json"},
-        # Once here: trust_env would look at every call, and take other keys out of .netrc.
-        proxy=None if bypassed else urllib.request.getproxies().get(parts.scheme),
-        cookie_jar=aiohttp.DummyCookieJar(),
-    )
+    return "" if bypassed else urllib.request.getproxies().get(parts.scheme, "")
 
 
 def _encodable(request: Request) -> Request:

@@ -29,6 +29,16 @@ Priors = Mapping[Choices, tuple[float, ...] | LlmError]
 
 
 @dataclass(frozen=True, slots=True)
+class _Shown:
+    """A prompt that rows are shown under: how many stages it has, the model's identity, and the choices' priors."""
+
+    prompt: Prompt
+    stages: int
+    identity: str
+    priors: Priors
+
+
+@dataclass(frozen=True, slots=True)
 class RowEvaluator:
     """Scores prompts on a task's rows with one model.
 
@@ -72,7 +82,8 @@ class RowEvaluator:
         priors = await self._priors(prompt, rows)
         identity = self.llm.identity
         asked = [(row, repeat) for row in rows for repeat in range(self._repeats(row))]
-        found = await _together([self._row(prompt, row, repeat, identity, priors) for row, repeat in asked])
+        shown = _Shown(prompt, self.task.stages(prompt), identity, priors)
+        found = await _together([self._row(shown, row, repeat) for row, repeat in asked])
         by_row: dict[int, list[Outcome]] = {}
         for outcome in found:
             by_row.setdefault(outcome.example, []).append(outcome)
@@ -81,16 +92,16 @@ class RowEvaluator:
     def _repeats(self, example: Example) -> int:
         return 1 if self._chooses(example) else self.task.repeats  # likelihoods do not vary
 
-    async def _row(self, prompt: Prompt, example: Example, repeat: int, identity: str, priors: Priors) -> Outcome:
-        prior = priors.get(example.choices)
+    async def _row(self, shown: _Shown, example: Example, repeat: int) -> Outcome:
+        prior = shown.priors.get(example.choices)
         if isinstance(prior, LlmError):
             return Outcome(example.number, None, error=f"prior: {prior}")
         replies: list[Completion] = []
         call = ""
-        for stage in range(self.task.stages(prompt)):
-            last = stage + 1 == self.task.stages(prompt)
+        for stage in range(shown.stages):
+            last = stage + 1 == shown.stages
             request = self.task.request(
-                prompt,
+                shown.prompt,
                 example.number,
                 temperature=self.temperature,
                 max_tokens=self.max_tokens,
@@ -98,7 +109,7 @@ class RowEvaluator:
                 replies=[reply.text for reply in replies],
                 repeat=repeat,
             )
-            call = request.key(identity)
+            call = request.key(shown.identity)
             try:
                 replies.append(await self.llm.complete(request))
             except LlmError as error:
@@ -110,14 +121,12 @@ class RowEvaluator:
     async def _scored(
         self, replies: Sequence[Completion], prior: tuple[float, ...] | None, example: Example, call: str
     ) -> Outcome:
-        outcome = Outcome(
-            example.number,
-            None,
-            tokens=sum(reply.tokens for reply in replies),
-            cost_usd=total_cost(reply.cost_usd for reply in replies),
-            latency_s=sum(reply.latency_s for reply in replies),
-            call=call,
-        )
+        used: dict[str, Any] = {
+            "tokens": sum([reply.tokens for reply in replies]),
+            "cost_usd": total_cost([reply.cost_usd for reply in replies]),
+            "latency_s": sum([reply.latency_s for reply in replies]),
+            "call": call,
+        }
         try:
             score = await self._scorer(_above(replies[-1], prior), example)
             if not isinstance(score, Score):
@@ -127,14 +136,15 @@ class RowEvaluator:
         except Exception as error:  # scorers are the user's code: a crash is this row's, not the run's
             if isinstance(error, LlmError) and error.fatal:
                 raise
-            return replace(outcome, error=as_text(f"scorer: {type(error).__name__}: {error}"))
-        return replace(
-            outcome,
-            score=score.value,
+            return Outcome(example.number, None, error=as_text(f"scorer: {type(error).__name__}: {error}"), **used)
+        return Outcome(
+            example.number,
+            score.value,
             answer=as_text(score.answer),  # half of a surrogate pair would make the log unwritable
             reason=as_text(score.reason),
             parsed=score.parsed,
             reply=_kept(replies, score.answer),
+            **used,
         )
 
     async def _priors(self, prompt: Prompt, examples: Sequence[Example]) -> Priors:
@@ -170,7 +180,7 @@ async def _together(work: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
     Where that says that no further call is admitted, the others end first: what is under way is paid for, and its
     answers are remembered. Else the others are cancelled.
     """
-    tasks = [asyncio.ensure_future(one) for one in work]
+    tasks = [asyncio.create_task(one) for one in work]
     try:
         try:
             return await asyncio.gather(*tasks)

@@ -24,6 +24,19 @@ def fill(template: str, values: Mapping[str, str]) -> str:
     return _pattern(tuple(values)).sub(lambda found: values[found[1]] if found[1] else found[0], template)
 
 
+def cut(template: str, values: Mapping[str, str], name: str) -> tuple[str, ...]:
+    """Return ``template`` as `fill` leaves it, cut where ``{name}`` stood: joined by a text it is filled with that."""
+    pieces, end = [""], 0
+    for found in _pattern((*values, name)).finditer(template):
+        pieces[-1] += template[end : found.start()]
+        end = found.end()
+        if found[1] == name:
+            pieces.append("")
+        else:
+            pieces[-1] += values[found[1]] if found[1] else found[0]
+    return (*pieces[:-1], pieces[-1] + template[end:])
+
+
 def placeholders(template: str, known: Collection[str]) -> frozenset[str]:
     """Return the names in ``known`` that ``fill`` would replace."""
     if not known:

@@ -64,7 +64,7 @@ class LiteLlm:
     """
 
     def __init__(self, settings: ModelSettings) -> None:
-        self._settings = settings
+        self._settings, self._identity = settings, identity_of(settings)
         refuse_reserved(settings)
         self._litellm = _quiet_litellm()
         with warnings.catch_warnings():
@@ -80,7 +80,7 @@ class LiteLlm:
     @property
     def identity(self) -> str:
         """The model's name, its endpoint and the options passed on."""
-        return identity_of(self._settings)
+        return self._identity
 
     @property
     def can_choose(self) -> bool:

@@ -8,9 +8,10 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from evo.model import EXAMPLES, INSTRUCTION, STAGES, SYSTEM, Demo, Prompt, demos_of
-from fitness.layout import INPUT, PROMPT, fill, placeholders
+from fitness.layout import INPUT, PROMPT, cut, fill, placeholders
 
 LAYOUT = "{prompt}\n\n{input}"
 """The layout where a task names none."""
@@ -49,25 +50,36 @@ def messages(
     A worked example made from that very ``row`` is left out: it would tell the answer.
     """
     own = {name: inputs[name] for name in sorted(frame.own)}
-    parts = {name: fill(text, own) for name, text in prompt.shown if name != EXAMPLES}
+    without = row if any(demo.row == row for demo in demos_of(prompt)) else None
+    parts, pieces = _filled(frame, prompt, own, without) if own else _filled_but_input(frame, prompt, without)
     written = [(SYSTEM, parts[SYSTEM])] if SYSTEM in parts else []
-    demos = [demo for demo in demos_of(prompt) if row is None or demo.row != row]
-    written.append(("user", _body(frame, parts, demos, inputs)))
-    for reply, stage in zip(replies, stages(prompt), strict=False):
-        written += [("assistant", reply), ("user", parts[stage])]
+    written.append(("user", inputs[INPUT].join(pieces) if len(pieces) > 1 else pieces[0]))
+    if replies:
+        for reply, stage in zip(replies, stages(prompt), strict=False):
+            written += [("assistant", reply), ("user", parts[stage])]
     return tuple(written)
 
 
-def _body(frame: Frame, parts: Mapping[str, str], demos: Sequence[Demo], inputs: Mapping[str, str]) -> str:
+@lru_cache(maxsize=64)
+def _filled_but_input(frame: Frame, prompt: Prompt, without: int | None) -> tuple[Mapping[str, str], tuple[str, ...]]:
+    """Return what all rows under a prompt share, as `_filled` does: it is found once for all of them."""
+    return _filled(frame, prompt, {}, without)
+
+
+def _filled(
+    frame: Frame, prompt: Prompt, own: Mapping[str, str], without: int | None
+) -> tuple[Mapping[str, str], tuple[str, ...]]:
+    """Return the parts by name, and the first user message cut where the input goes, which ``own`` has otherwise."""
+    parts = {name: fill(text, own) for name, text in prompt.shown if name != EXAMPLES}
+    demos = [demo for demo in demos_of(prompt) if without is None or demo.row != without]
     body, row = _with_place_for_examples(frame.body) if demos else (_without_examples(frame.body), "")
     values = {**parts, PROMPT: parts.get(INSTRUCTION, "")}
-    if not frame.own:
-        values[INPUT] = inputs[INPUT]
     if demos:
         values[EXAMPLES] = "\n\n".join(_demo(demo, row) for demo in demos)
-    message = fill(body, values)
+    pieces = (fill(body, values),) if own else cut(body, values, INPUT)
     # A row is shown as the worked examples are, up to where its answer goes.
-    return message + "\n" if demos and row and _joint(row) == "\n" and body.endswith(row) else message
+    ends = "\n" if demos and row and _joint(row) == "\n" and body.endswith(row) else ""
+    return parts, (*pieces[:-1], pieces[-1] + ends)
 
 
 def _with_place_for_examples(body: str) -> tuple[str, str]:

@@ -8,17 +8,13 @@ import re
 import statistics
 import subprocess
 import sys
+import tomllib
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
 import networkx as nx
 import pytest
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 HOME = Path(__file__).resolve().parent.parent
 FLOORS = {"evo": set(), "operators": {"evo"}, "fitness": {"evo"}, "cluster": {"evo"}}
@@ -107,7 +103,8 @@ def _public(tree: ast.Module):
 
 
 @pytest.mark.parametrize(
-    ("module", "allowed"), [("random", "operators/deap_selection.py"), ("litellm", "fitness/llm.py")]
+    ("module", "allowed"),
+    [("random", "operators/deap_selection.py"), ("litellm", "fitness/llm.py"), ("pycurl", "fitness/curl.py")],
 )
 def test_a_module_that_only_one_file_may_import(module, allowed):
     users = {name_of(path) for path in FILES if module in roots(imported(path))}
@@ -119,7 +116,7 @@ def test_a_module_that_only_one_file_may_import(module, allowed):
     [
         "ray",
         "litellm",
-        "aiohttp",
+        "uvloop",
         "pandas",
         "xllamacpp",
         "matplotlib",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -93,7 +93,7 @@ def _head(run: Run, snapshot: Snapshot) -> dict[str, Any]:
         "description": settings.task.description,
         "status": run.status,
         "created_at": manifest["created_at"],
-        "made_at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "made_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "methods": sorted({one.method.name for one in islands if one.method}),
         "models": _models(settings.archipelago),
         "islands": len(islands),

@@ -174,7 +174,7 @@ def test_a_run_whose_budget_suffices_is_as_it_is_without_turns(
     go: Callable[..., Run], monkeypatch: pytest.MonkeyPatch, racing: str
 ) -> None:
     method = {"name": "evoprompt-ga", "population": 4, "generations": 2}
-    asked = {"calls": 4000, "options": {"error_rate": 0.02}, "racing": racing, "method": method}
+    asked = {"calls": 4000, "options": {"error_rate": 0.02}, "racing": racing, "method": method, "lockstep": True}
     with_turns = go(**asked)
     monkeypatch.setattr(Turns, "_pays_for", lambda turns, one: True)
     assert lineage(with_turns) == lineage(go(**asked))

@@ -43,21 +43,36 @@ def hash_of(text: str) -> str:
     return re.sub(r"\W+", " ", text)[-60:]
 
 
-@pytest.mark.parametrize("model", [Weak, Copying, Rambling], ids=lambda model: model.__name__)
-def test_edits_take_over_within_forty_births(tmp_path: Path, model: type[Weak]) -> None:
-    rows = toy_rows(160)
-    run = evo.evolve(
-        {"data": {"dev": rows}, "scorer": "choice", "description": "Sort reviews."},
-        prompts=["Sort the text.", "What is the mood?", "Read the review carefully."],
-        model="fake/toy",
-        operator_model=f"{__name__}:{model.__name__}",
-        method="tide",
-        budget={"births": 120},
-        executor="inline",
-        storage=str(tmp_path),
-        cache=False,
-    )
-    names = [row["operator"] for row in run.individuals().to_pylist() if row["operator"] != "seed"]
-    free = [name in FREE for name in names]
-    assert sum(free[:20]) / 20 < 0.6
-    assert sum(free[40:]) / len(free[40:]) > 0.6
+def shares(storage: Path, model: type[Weak], seeds: int) -> tuple[float, float]:
+    """Return the share of births without a model among the first 20, and after 40, over some seeds."""
+    early, late = [], []
+    for seed in range(seeds):
+        run = evo.evolve(
+            {"data": {"dev": toy_rows(160)}, "scorer": "choice", "description": "Sort reviews."},
+            prompts=["Sort the text.", "What is the mood?", "Read the review carefully."],
+            model="fake/toy",
+            operator_model=f"{__name__}:{model.__name__}",
+            method="tide",
+            budget={"births": 120},
+            executor="inline",
+            storage=str(storage),
+            cache=False,
+            seed=seed,
+        )
+        names = [row["operator"] for row in run.individuals().to_pylist() if row["operator"] != "seed"]
+        free = [name in FREE for name in names]
+        early += free[:20]
+        late += free[40:]
+    return sum(early) / len(early), sum(late) / len(late)
+
+
+@pytest.mark.parametrize("model", [Weak, Copying], ids=lambda model: model.__name__)
+def test_edits_take_over_within_forty_births_where_replies_cannot_be_used(tmp_path: Path, model: type[Weak]) -> None:
+    early, late = shares(tmp_path, model, 3)
+    assert early < 0.6 < late
+
+
+def test_edits_gain_ground_where_replies_are_useless(tmp_path: Path) -> None:
+    # slower: that a child is worse shows only in noisy scores, for each operator by itself
+    early, late = shares(tmp_path, Rambling, 4)
+    assert late > 1.4 * early

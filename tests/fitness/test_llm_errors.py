@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import asyncio
 import email.utils
 import pickle
 import time
@@ -72,7 +71,7 @@ def test_the_mend_names_the_key_and_the_endpoint_in_the_settings() -> None:
     assert "mend the model's name or api_base" in str(as_llm_error(ProviderError("no such page", 404), own, None))
 
 
-@pytest.mark.parametrize("error", [TimeoutError(), asyncio.TimeoutError(), ProviderError("timed out", 408)])
+@pytest.mark.parametrize("error", [TimeoutError(), ProviderError("timed out", 408)])
 def test_a_time_out_says_how_long_was_waited(error: Exception) -> None:
     found = as_llm_error(error, SETTINGS, None)
     assert str(found) == "no answer within 2.5 s"

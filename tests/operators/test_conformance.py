@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
-import re
+import tomllib
 from collections.abc import Iterator
 from dataclasses import replace
 from importlib import import_module
@@ -25,9 +25,9 @@ BIRTHS = 120
 
 
 def listed() -> Iterator[tuple[str, str]]:
-    """Yield name and place of each method; read by hand, as Python 3.10 has no parser of TOML."""
-    table = PYPROJECT.read_text().split('[project.entry-points."evo.methods"]')[1].split("\n[")[0]
-    yield from re.findall(r'^([\w-]+) = "(operators\.[\w.]+:\w+)"$', table, re.MULTILINE)
+    """Yield name and place of each method of our own."""
+    methods = tomllib.loads(PYPROJECT.read_text())["project"]["entry-points"]["evo.methods"]
+    yield from ((name, place) for name, place in methods.items() if place.startswith("operators."))
 
 
 METHODS = dict(listed())
