@@ -41,7 +41,8 @@ class Turns:
     def __init__(self, account: Account, tally: Tally) -> None:
         self._account, self._tally = account, tally
         self._waiting: list[Turn] = []
-        self._begun: list[Turn] = []
+        self._begun: dict[int, list[Turn]] = {}
+        """By individual: a call that ends must find its turn among thousands."""
 
     @contextlib.asynccontextmanager
     async def turn(self, individual: int, calls: int) -> AsyncIterator[None]:
@@ -56,15 +57,14 @@ class Turns:
             await mine.begun
             yield
         finally:
-            for turns in (self._waiting, self._begun):
-                if mine in turns:
-                    turns.remove(mine)
+            self._end(mine)
             self._go_on()
 
     def answered(self, calls: Sequence[Admission | Receipt]) -> None:
         """Take note of calls that are over: those that scored a row are owed no longer by whoever asked for them."""
         for individual in (call.individual for call in calls if call.purpose in SCORING):
-            turn = next((turn for turn in self._begun if turn.individual == individual and turn.left), None)
+            turns = [] if individual is None else self._begun.get(individual, [])
+            turn = next((turn for turn in turns if turn.left), None)
             if turn is not None:
                 turn.left -= 1
 
@@ -77,13 +77,22 @@ class Turns:
         while self._waiting and (not self._begun or self._pays_for(self._waiting[0])):
             self._begin()
 
+    def _end(self, mine: Turn) -> None:
+        if mine in self._waiting:
+            self._waiting.remove(mine)
+        mates = self._begun.get(mine.individual, [])
+        if mine in mates:
+            mates.remove(mine)
+        if not mates:
+            self._begun.pop(mine.individual, None)
+
     def _begin(self) -> None:
         turn = self._waiting.pop(0)
-        self._begun.append(turn)
+        self._begun.setdefault(turn.individual, []).append(turn)
         if not turn.begun.done():
             turn.begun.set_result(None)
 
     def _pays_for(self, one: Turn) -> bool:
-        owed = sum(turn.left for turn in (*self._begun, one))
+        owed = one.left + sum(turn.left for turns in self._begun.values() for turn in turns)
         likely = self._tally.likely(owed + math.ceil(SPARE * owed))
         return not self._account.refusal(likely, waiting=True)  # what is reserved is among what is owed
