@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 from collections.abc import Awaitable
 from typing import Any
 
@@ -15,7 +14,7 @@ from evo.commission import Commission, Watch
 from evo.errors import ConfigError
 from evo.life import Life
 from evo.model import Individual
-from evo.processes import collect_rarely
+from evo.processes import rare_collection
 
 
 class InlineFleet:
@@ -55,8 +54,5 @@ async def run_inline(order: Commission, address: str | None, stop: asyncio.Event
         raise ConfigError(
             "executor 'inline' runs in this process and joins no cluster; use executor: ray with --address"
         )
-    thresholds = collect_rarely()
-    try:
+    with rare_collection():
         await sail(order, InlineFleet(order), 1, stop, watch)
-    finally:
-        gc.set_threshold(*thresholds)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 from collections import Counter
 from collections.abc import Awaitable, Sequence
@@ -21,7 +22,7 @@ from evo.commission import Commission, Watch
 from evo.errors import ConfigError, EvoError
 from evo.life import Life
 from evo.model import Individual
-from evo.processes import collect_rarely, process_row
+from evo.processes import COLLECT_AFTER, process_row
 
 HOSTS_PER_CORE = 2
 """Island processes per core at most; more islands share them."""
@@ -32,7 +33,7 @@ class WorkerActor:
 
     async def run(self, number: int, plan: WorkerPlan, broker: Any) -> None:
         """Work until there is nothing more to do."""
-        collect_rarely()
+        gc.set_threshold(*COLLECT_AFTER)
         await FitnessWorker(number, plan, RemoteBroker(broker), gather_s=GATHER_S).run()
 
 
@@ -40,7 +41,7 @@ class IslandHost:
     """A process for one or more islands, which share the task. Holds nothing that the log does not."""
 
     def __init__(self) -> None:
-        collect_rarely()
+        gc.set_threshold(*COLLECT_AFTER)
         self._order: asyncio.Future[Commission] | None = None
 
     async def run(

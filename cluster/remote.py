@@ -5,6 +5,7 @@ Errors travel as values: Ray would wrap a raised one in its own type and traceba
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from evo.commission import FinalCalls
 from evo.errors import EvoError
 from evo.model import Completion, Evaluation, Individual, Prompt, Request
 from evo.ports import Rows
-from evo.processes import collect_rarely
+from evo.processes import COLLECT_AFTER
 from evo.receipts import NO_SETBACK, Admission, Receipt, Setback
 from evo.settings import RunSettings
 from evo.status import IslandStatus, Snapshot
@@ -34,7 +35,7 @@ class BrokerActor:
 
     async def open(self, path: Path, settings: RunSettings, workers: int) -> EvoError | None:
         """Open the run for writing; return the error if it cannot be."""
-        collect_rarely()
+        gc.set_threshold(*COLLECT_AFTER)
         try:
             self._broker = Broker(path, settings, workers=workers)
         except EvoError as error:

@@ -15,10 +15,10 @@ _CANONICAL = json.JSONEncoder(ensure_ascii=True, sort_keys=True, separators=(","
 
 def digest(value: Any) -> str:
     """Return 32 hex digits that identify a JSON-serialisable value by content (SHA-256, truncated)."""
-    try:
-        content = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
-    except TypeError:  # halves of surrogate pairs, among others
-        content = _CANONICAL.encode(value).encode()
+    return _mark(_CANONICAL.encode(value).encode())
+
+
+def _mark(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()[:32]
 
 
@@ -53,20 +53,22 @@ class Request:
 
     def key(self, model: str) -> str:
         """Return 32 hex digits that identify this request to ``model`` (its identity, see ``Llm.identity``)."""
-        return digest(
-            [
-                model,
-                self.messages,
-                self.temperature,
-                self.top_p,
-                self.max_tokens,
-                self.seed,
-                self.stop,
-                self.choices,
-                self.replicate,
-                *(["embedding"] if self.embedding else []),
-            ]
-        )
+        content = [
+            model,
+            self.messages,
+            self.temperature,
+            self.top_p,
+            self.max_tokens,
+            self.seed,
+            self.stop,
+            self.choices,
+            self.replicate,
+            *(["embedding"] if self.embedding else []),
+        ]
+        try:
+            return _mark(orjson.dumps(content))  # twice for every row: `digest` takes five times as long
+        except TypeError:  # halves of surrogate pairs
+            return digest(content)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,9 @@ import json
 import os
 import platform
 import resource
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from evo.schema import PROCESS, ROOT_ISLAND, event_row
@@ -15,12 +18,25 @@ COLLECT_AFTER = (10_000, 50, 50)
 """Thresholds of Python's garbage collector while a run goes on: by its own it takes a quarter of what a call costs."""
 
 
-def collect_rarely() -> tuple[int, int, int]:
-    """Let this process look for cycles of garbage less often; return the thresholds to set again afterwards."""
-    before = gc.get_threshold()
-    if 0 < before[0] < COLLECT_AFTER[0]:
-        gc.set_threshold(*COLLECT_AFTER)
-    return before
+_lock = threading.Lock()
+_held: list[tuple[int, int, int]] = []
+"""For each run that goes on in this process, what the thresholds were before the first of them."""
+
+
+@contextmanager
+def rare_collection() -> Iterator[None]:
+    """Let this process look for cycles of garbage less often, until the last run that asked for it has ended."""
+    with _lock:
+        _held.append(_held[0] if _held else gc.get_threshold())
+        if 0 < gc.get_threshold()[0] < COLLECT_AFTER[0]:
+            gc.set_threshold(*COLLECT_AFTER)
+    try:
+        yield
+    finally:
+        with _lock:
+            before = _held.pop()
+            if not _held and gc.get_threshold() == COLLECT_AFTER:
+                gc.set_threshold(*before)
 
 
 def process_row(role: str, **more: float) -> dict[str, Any]:

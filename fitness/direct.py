@@ -11,7 +11,7 @@ import time
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 import orjson
@@ -20,6 +20,7 @@ from evo.errors import ConfigError, LlmError
 from evo.model import Completion, Request
 from evo.ports import Price
 from evo.settings import ModelSettings
+from fitness.curl import CurlError, CurlSession, ascii_url
 from fitness.embedding import unit
 from fitness.endpoints import (
     NO_KEY,
@@ -33,9 +34,6 @@ from fitness.endpoints import (
     refuse_reserved,
 )
 from fitness.provider_errors import refusal
-
-if TYPE_CHECKING:
-    from fitness.curl import CurlSession
 
 PREFIX = "openai/"
 _LITELLMS = frozenset(
@@ -60,7 +58,8 @@ class DirectLlm:
         if foreign := sorted(_LITELLMS & set(settings.options)):
             raise ConfigError(f"client direct: option {foreign[0]} is LiteLLM's; remove it, or use client: litellm")
         refuse_reserved(settings)
-        self._settings, self._base = settings, settings.api_base.rstrip("/")
+        self._settings, self._base = settings, _readable(settings.api_base.rstrip("/"), "api_base")
+        self._proxy = _proxy(self._base)
         self._key = own_key(settings) or os.environ.get("OPENAI_API_KEY", "").strip() or NO_KEY
         self._price, self._identity = own_price(settings), identity_of(settings)
         self._session: CurlSession | None = None
@@ -92,7 +91,7 @@ class DirectLlm:
             raise no_choices(self._settings)
         started = time.perf_counter()
         reply = await self._reply(
-            f"{self._base}/{'embeddings' if request.embedding else 'chat/completions'}",
+            "/embeddings" if request.embedding else "/chat/completions",
             orjson.dumps({**self._fixed, **asked(_encodable(request))}),
         )
         read = self._read_embedding if request.embedding else self._read
@@ -107,14 +106,12 @@ class DirectLlm:
         if session is not None:
             session.close()
 
-    async def _reply(self, url: str, body: bytes) -> Any:
-        from fitness.curl import CurlError, CurlSession
-
+    async def _reply(self, path: str, body: bytes) -> Any:
         if self._session is None:
             headers = {"Authorization": f"Bearer {self._key}", "Content-Type": "application/json"}
-            self._session = CurlSession(headers, self._settings.timeout_s, _proxy(self._base))
+            self._session = CurlSession(self._base, headers, self._settings.timeout_s, self._proxy)
         try:
-            response = await self._session.post(url, body)
+            response = await self._session.post(path, body)
         except TimeoutError:
             raise refusal(408, "", self._settings, self._key) from None
         except CurlError as error:
@@ -161,7 +158,19 @@ def _proxy(api_base: str) -> str:
     """Return the proxy that the environment names for an endpoint; empty where it names none."""
     parts = urlsplit(api_base)
     bypassed = urllib.request.proxy_bypass(parts.hostname or "")
-    return "" if bypassed else urllib.request.getproxies().get(parts.scheme, "")
+    named = "" if bypassed else urllib.request.getproxies().get(parts.scheme, "")
+    if not named:
+        return ""
+    return _readable(named if "://" in named else f"http://{named}", f"environment variable {parts.scheme}_proxy")
+
+
+def _readable(url: str, what: str) -> str:
+    """Return a URL. Raises ConfigError, which does not quote it, when it cannot be read."""
+    try:
+        ascii_url(url)
+    except ValueError as error:
+        raise ConfigError(f"{what}: {error}; mend it") from None
+    return url
 
 
 def _encodable(request: Request) -> Request:
