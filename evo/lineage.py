@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import json
+import operator
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, SupportsIndex
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from evo.ancestry import NOBODY, Ancestry, Places
 from evo.errors import EvoError
-from evo.model import ISLAND_BITS, OK, Individual
+from evo.journal import read_pieces
+from evo.model import ISLAND_BITS, OK, Individual, individual_number
 from evo.origins import Kin, PartOrigin, trace
 from evo.pedigree import Pedigree, summary, whole
 from evo.randomness import child_rng
 from evo.replay import individuals_now, read_individuals
+from evo.schema import LIVING
 from evo.simplify import simplify
 from evo.statistics import PairedDifference, paired_difference
 from evo.texts import Texts
@@ -27,7 +32,7 @@ if TYPE_CHECKING:
     import networkx as nx
 
 RECENT = 50
-"""Births of an island whose parents count as alive: the log holds births, and no deaths."""
+"""Births of an island that goes on whose parents count as alive: the log holds births, and no deaths."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +47,7 @@ class Step:
     parent: Individual
     role: str
     gain: PairedDifference | None
-    changes: tuple[tuple[int, float], ...]
+    changes: tuple[tuple[int, float], ...] = field(repr=False)
     """(example, difference) for the rows whose score is another, by example."""
 
     @property
@@ -97,7 +102,7 @@ class Lineage:
             line.append(place)
         return list(map(int, numbers[line[::-1]]))
 
-    def common_ancestor(self, other: Numbered | int) -> int | None:
+    def common_ancestor(self, other: Numbered | SupportsIndex) -> int | None:
         """Return the youngest individual that this one and another both are or descend from; None if there is none.
 
         Raises EvoError when the log does not hold the other.
@@ -137,12 +142,12 @@ class Lineage:
             alive: Whether those alive are shown, too; else this individual's ancestry alone.
             tree: Follow only the parent each is a variant of (role ``base``, else the first). A long run with much
                 crossover stays large without it.
-            living: Who is alive; None for the parents of each island's last `RECENT` births, as deaths are not logged.
+            living: Who is alive; None for whom `alive_in` finds.
         """
         ancestry = self._ancestry
         samples = self._place
         if alive:
-            others = breeding(ancestry) if living is None else ancestry.known(living)
+            others = alive_in(self._folder, ancestry) if living is None else ancestry.known(living)
             samples = np.union1d(samples, others).astype(np.int32)
         small = simplify(ancestry.base if tree else ancestry.up, samples)
         return summary(self._folder, ancestry, small, self.number)
@@ -159,6 +164,9 @@ class Lineage:
         """Return `Pedigree.to_mermaid` of the individual and its ancestors."""
         return self.pedigree().to_mermaid()
 
+    def __repr__(self) -> str:
+        return f"Lineage({self.number}, {len(self.ancestors)} ancestors, {len(self.descendants)} descendants)"
+
     def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
         """Return what a notebook shows (`evo.view.notebook`)."""
         from evo.view.notebook import lineage_bundle
@@ -168,7 +176,7 @@ class Lineage:
     def _found(self, number: int) -> Places:
         place = self._ancestry.known([number] if 0 <= number < 2**63 else [])
         if not place.size:
-            raise EvoError(f"no individual {number} in {self._folder}; `evo show` lists those there are")
+            raise EvoError(f"no individual {number} in {self._folder}; `evo best -k 20` and `individuals()` name some")
         return place
 
     def _fitness(self) -> npt.NDArray[np.float64]:
@@ -201,16 +209,41 @@ class Numbered(Protocol):
         ...
 
 
-def number_of(individual: Numbered | int) -> int:
-    """Return an individual's number, or the number it is."""
-    return individual if isinstance(individual, int) else individual.number
+def number_of(individual: Numbered | SupportsIndex) -> int:
+    """Return an individual's number, or the number it is: of Python, numpy or Arrow. Raises EvoError for all else."""
+    found: Any = getattr(individual, "number", individual)
+    found = found.as_py() if isinstance(found, pa.Scalar) else found
+    try:
+        return operator.index(found)
+    except TypeError:
+        raise EvoError(f"expected an individual or its number, got {individual!r:.80}; `best.number` is one") from None
 
 
-def breeding(ancestry: Ancestry) -> Places:
-    """Return the parents of each island's last `RECENT` births: who counts as alive, as deaths are not logged."""
+def alive_in(folder: Path, ancestry: Ancestry) -> Places:
+    """Return who is alive: the populations of islands that have come to rest, as the log has them.
+
+    Of an island that goes on or was killed those are the parents of its last `RECENT` births: deaths are not logged.
+    """
     islands = ancestry.numbers >> ISLAND_BITS
-    recent = [np.flatnonzero(islands == island)[-RECENT:] for island in np.unique(islands)]
-    return ancestry.up.around(np.concatenate([*recent, np.empty(0, np.int64)]).astype(np.int32))
+    rest = _populations(folder)
+    found = [np.empty(0, np.int32)]
+    for island in np.unique(islands).tolist():
+        own = np.flatnonzero(islands == island)
+        told = rest.get(island)
+        if told is not None and ancestry.numbers[own].max() < individual_number(island, told["sequence"]):
+            found.append(ancestry.known(told["numbers"]))
+        else:
+            found.append(ancestry.up.around(own[-RECENT:].astype(np.int32)))
+    return np.unique(np.concatenate(found))
+
+
+def _populations(folder: Path) -> dict[int, dict[str, Any]]:
+    """Return what each island said last of its population."""
+    found: dict[int, dict[str, Any]] = {}
+    for piece in read_pieces(folder, "events", ["island", "kind", "detail"]):
+        rows = piece.filter(pc.equal(piece["kind"].cast(pa.string()), LIVING))
+        found |= {row["island"]: json.loads(row["detail"]) for row in rows.to_pylist()}
+    return found
 
 
 def step_between(parent: Individual, child: Individual) -> Step:

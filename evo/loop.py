@@ -24,6 +24,7 @@ from evo.schema import (
     evaluation_rows,
     event_row,
     individual_row,
+    living_row,
     measurement_row,
     now_us,
     prompt_row,
@@ -33,8 +34,16 @@ from evo.step import part_of, take, welcome
 
 async def live(ground: Ground[S], life: Life[S], world: World) -> Life[S]:
     """Run until the method has finished, the births are used up, or the budget is; return the life so far."""
+    await _live(ground, life, world)
+    if population := ground.method.living(life.state):
+        life.note("events", living_row(ground.island, life.sequence, [one.number for one in population]))
+        await _flush(ground, life, world)
+    return life
+
+
+async def _live(ground: Ground[S], life: Life[S], world: World) -> None:
     if not await _meet(ground, life, world):  # where it was interrupted between a birth and its migrants
-        return life
+        return
     running = {_start(ground, life, world, number) for number in life.pending}
     try:
         while True:
@@ -42,13 +51,13 @@ async def live(ground: Ground[S], life: Life[S], world: World) -> Life[S]:
                 running.add(_start(ground, life, world, number))
             goes_on = await _flush(ground, life, world)
             if not running:
-                return life
+                return
             done, running = await _next(running, in_order=ground.meets is not None)
             ended = dict(_ended(done))
             if len(ended) < len(done) or not goes_on:
                 await _wind_down(ground, life, running, ended)
                 await _flush(ground, life, world)
-                return life
+                return
             for number, individual in sorted(ended.items()):
                 is_birth = isinstance(life.pending[number], Proposal)
                 _close(ground, life, number, individual)
@@ -57,7 +66,7 @@ async def live(ground: Ground[S], life: Life[S], world: World) -> Life[S]:
             if not await _meet(ground, life, world):
                 await _wind_down(ground, life, running, {})
                 await _flush(ground, life, world)
-                return life
+                return
     finally:
         for task in running:
             task.cancel()

@@ -95,7 +95,7 @@ class Outcome:
     """Standard deviation of the score from one repeat to the next; None where the row was asked once."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Evaluation:
     """Outcomes of one prompt, keyed and sorted by example number."""
 
@@ -106,6 +106,9 @@ class Evaluation:
         """Return an evaluation sorted by example; of two outcomes of one example the later counts."""
         by_example = {outcome.example: outcome for outcome in outcomes}
         return cls(tuple(by_example[number] for number in sorted(by_example)))
+
+    def __repr__(self) -> str:
+        return f"Evaluation(mean {self.mean:.3f} of {self.count} scores, {len(self.missing)} missing)"
 
     def merge(self, other: Evaluation) -> Evaluation:
         """Return both evaluations as one; where they share an example, ``other`` counts."""

@@ -1,8 +1,8 @@
 """Where the words of a prompt come from: each traced back, birth by birth, to the individual that first had it.
 
-At a birth, words that align with the parent of role ``base`` are that parent's; what is left is sought in the other
-parents in their order; what is left then was brought by the birth's operator. So credit for a word that several parents
-have goes to the base, and a word an operator has rewritten as it was counts as inherited. `evo.words` says what aligns.
+At a birth, a word that aligns with one parent is that parent's; of several the one with which the longest phrase around
+it aligns, the base first where they are equal; what is left was brought by the birth's operator. So a word an operator
+has rewritten as it was counts as inherited; a sign goes with the word before it. `evo.words` says what aligns.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from heapq import heappop, heappush
 
 from evo.model import Prompt, island_of
-from evo.words import spaced_words, taken
+from evo.words import is_word, run_sizes, spaced_words, taken
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,20 +73,37 @@ def _homes(number: int, part: str, kin: Kin) -> list[tuple[int, int]]:
     while queue:  # the youngest first: whatever it passes on, its parents have all of it before they come
         _, holder = heappop(queue)
         left, own = held.pop(holder), _words(kin, holder, part)
-        for parent in kin.parents(holder):
-            if not left:
-                break
-            match = taken(own, _words(kin, parent, part))
-            given = [(word, match[place]) for word, place in left if place in match]
-            left = [(word, place) for word, place in left if place not in match]
-            if given and parent not in held:
+        givers = _givers(own, [(parent, _words(kin, parent, part)) for parent in kin.parents(holder)])
+        for word, place in left:
+            if place not in givers:
+                homes[word] = holder, place
+                continue
+            parent, source = givers[place]
+            if parent not in held:
                 heappush(queue, (-kin.age(parent), parent))
                 held[parent] = []
-            if given:
-                held[parent] += given
-        for word, place in left:
-            homes[word] = holder, place
+            held[parent].append((word, source))
     return homes
+
+
+def _givers(own: Sequence[str], parents: Sequence[tuple[int, list[str]]]) -> dict[int, tuple[int, int]]:
+    """Return for each word that a parent gave which parent, and as which word of its own."""
+    found: dict[int, tuple[int, int]] = {}
+    longest: dict[int, int] = {}
+    matches = {parent: taken(own, words) for parent, words in parents}
+    for parent, match in matches.items():
+        for place, size in run_sizes(match, own).items():
+            if size > longest.get(place, -1):
+                longest[place], found[place] = size, (parent, match[place])
+    for place in range(1, len(own)):  # a sign is whose the word before it is
+        giver = found.get(place - 1)
+        if is_word(own[place]):
+            continue
+        if giver is None:
+            found.pop(place, None)
+        elif matches[giver[0]].get(place) == giver[1] + 1:
+            found[place] = giver[0], giver[1] + 1
+    return found
 
 
 def _words(kin: Kin, number: int, part: str) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, SupportsIndex
 
 import pyarrow as pa
 
@@ -86,17 +86,19 @@ class Run:
 
     def top(self, k: int) -> list[Individual]:
         """Return the best individuals by dev fitness, one for each text. Raises EvoError when there is none."""
+        if k < 1:
+            raise EvoError(f"expected one individual or more, got {k}")
         numbers = ranking(self.path, k)
         if not numbers:
             raise EvoError(f"{self.path} has scored no prompt yet")
         found = {i.number: i for i in read_individuals(self.path, numbers=numbers)}
         return [found[number] for number in numbers]
 
-    def individual(self, number: int) -> Individual:
+    def individual(self, number: SupportsIndex) -> Individual:
         """Return one individual with its evidence. Raises EvoError when there is none of that number."""
-        for individual in read_individuals(self.path, numbers=[number]):
+        for individual in read_individuals(self.path, numbers=[number_of(number)]):
             return individual
-        raise EvoError(f"no individual {number} in {self.path}; `evo show` lists those there are")
+        raise EvoError(f"no individual {number} in {self.path}; `evo best -k 20` and `individuals()` name some")
 
     def individuals(self) -> pa.Table:
         """Return every birth, failed ones included: id, island, operator, prompt hash, fitness, status, ...
@@ -111,8 +113,11 @@ class Run:
         return read_table(self.path, "measurements")
 
     def prompts(self) -> pa.Table:
-        """Return prompt texts by hash."""
-        return read_table(self.path, "prompts")
+        """Return prompt texts by hash, each once, whatever the number of births it had."""
+        found = read_table(self.path, "prompts")
+        places = found.select(["hash"]).append_column("place", pa.array(range(len(found)), pa.int64()))
+        first = places.group_by("hash", use_threads=False).aggregate([("place", "min")])["place_min"]
+        return found.take(first)
 
     def edges(self) -> pa.Table:
         """Return child, parent, role, place."""
@@ -178,14 +183,16 @@ class Run:
         """
         return front(self.path, objectives)
 
-    def lineage(self, individual: Individual | Best | int | None = None) -> Lineage:
+    def lineage(self, individual: Individual | Best | SupportsIndex | None = None) -> Lineage:
         """Return an individual's lineage as the log has it now; the winner's, or that of the best so far, by default.
 
         Raises EvoError when the log does not hold the individual.
         """
         return Lineage(self.path, self.ancestry, self._best_number() if individual is None else number_of(individual))
 
-    def diff(self, before: Individual | Best | int, after: Individual | Best | int) -> tuple[PartDiff, ...]:
+    def diff(
+        self, before: Individual | Best | SupportsIndex, after: Individual | Best | SupportsIndex
+    ) -> tuple[PartDiff, ...]:
         """Return what changed from one individual's prompt to another's, word by word, part by part.
 
         Raises EvoError when the log does not hold one of them.

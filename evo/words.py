@@ -25,6 +25,7 @@ MOST_PAIRS = 40_000_000
 """Product of two lengths beyond which only what two texts begin and end with alike is aligned, and what is between them
 if that is short enough: time would grow with the cube for texts that are made to take it."""
 
+_ENDS = frozenset(".!?:;。！？")  # noqa: RUF001 - the ends of sentences in several scripts
 _WORD = r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]|[^\W\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]+|[^\w\s]"
 _PIECES = re.compile(rf"\s+|{_WORD}")
 _SPACED = re.compile(rf"\s*(?:{_WORD})\s*|\s+")
@@ -115,7 +116,8 @@ def spaced_words(text: str) -> list[str]:
 def taken(child: Sequence[str], parent: Sequence[str]) -> dict[int, int]:
     """Return which words of a text come from another: place in the first, place in the second.
 
-    A single word counts only near another run, and signs alone do not: they meet by chance. A phrase of `MOVED` words
+    A single word counts only near another run, a run of less than `MOVED` words only where half of its sentence was
+    found, and signs alone do not: they meet by chance. A phrase of `MOVED` words
     or more is known again wherever it stands; so one phrase of the parent may be found twice. White space around words
     is not compared.
     """
@@ -136,14 +138,42 @@ def taken(child: Sequence[str], parent: Sequence[str]) -> dict[int, int]:
         before, after = runs[place - 1] if place else None, runs[place + 1] if place + 1 < len(runs) else None
         if _size(own, run) > 1 or (before and _is_near(before, run)) or (after and _is_near(run, after)):
             found.update(zip(range(run.a, run.a + run.size), range(run.b, run.b + run.size), strict=True))
+    found = _meant(found, child, own)
     gaps = _gaps(found, len(own))
     while gaps:
         low, high = gaps.pop()
         a, b, size = matcher.find_longest_match(low, high, 0, len(other))
-        if sum(map(_is_word, own[a : a + size])) >= MOVED:
+        if sum(map(is_word, own[a : a + size])) >= MOVED:
             found.update(zip(range(a, a + size), range(b, b + size), strict=True))
             gaps += [(low, a), (a + size, high)]
     return found
+
+
+def _meant(found: dict[int, int], child: Sequence[str], own: Sequence[str]) -> dict[int, int]:
+    """Leave out words that meet by chance: those of short runs in a sentence of which less than half was found."""
+    sentence, total = [0] * len(own), [0]
+    for place, word in enumerate(own):
+        sentence[place] = len(total) - 1
+        total[-1] += is_word(word)
+        if word in _ENDS or "\n" in child[place]:
+            total.append(0)
+    alike = [0] * len(total)
+    for place in found:
+        alike[sentence[place]] += is_word(own[place])
+    long = {place for place, size in run_sizes(found, own).items() if size >= MOVED}
+    return {p: q for p, q in found.items() if p in long or 2 * alike[sentence[p]] >= total[sentence[p]]}
+
+
+def run_sizes(found: dict[int, int], own: Sequence[str]) -> dict[int, int]:
+    """Return for each place that was found how many words stand side by side there and where they come from."""
+    sizes: dict[int, int] = {}
+    run: list[int] = []
+    for place in [*sorted(found), -1]:
+        if run and (place != run[-1] + 1 or found[place] != found[run[-1]] + 1):
+            sizes |= dict.fromkeys(run, sum(is_word(own[one]) for one in run))
+            run = []
+        run.append(place)
+    return sizes
 
 
 def _gaps(found: dict[int, int], size: int) -> list[tuple[int, int]]:
@@ -154,14 +184,15 @@ def _gaps(found: dict[int, int], size: int) -> list[tuple[int, int]]:
 
 def _size(own: Sequence[str], run: Match) -> int:
     """Return the words of a run, signs not counted."""
-    return sum(map(_is_word, own[run.a : run.a + run.size]))
+    return sum(map(is_word, own[run.a : run.a + run.size]))
 
 
 def _is_near(run: Match, later: Match) -> bool:
     return later.a - (run.a + run.size) <= NEAR
 
 
-def _is_word(word: str) -> bool:
+def is_word(word: str) -> bool:
+    """Whether it is more than a sign."""
     return any(character.isalnum() for character in word)
 
 

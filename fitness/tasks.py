@@ -118,6 +118,10 @@ class RowTask:
             raise OperatorError(
                 f"expected at most {MAX_PROMPT_CHARS} characters, got {prompt.length}; shorten the prompt"
             )
+        try:
+            "".join(text for _, text in prompt.parts).encode()
+        except UnicodeEncodeError:
+            raise OperatorError("expected text, got half of a surrogate pair in it; leave it out") from None
         text = "\n".join(text for _, text in prompt.shown)
         lost = self.brief.placeholders - placeholders(text, self.brief.placeholders)
         if lost:

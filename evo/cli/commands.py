@@ -131,7 +131,9 @@ def _reading(commands: _Commands) -> None:
     for parser, options in ((best, best), (show, show), (lineage, output), (report, report)):
         parser.add_argument("run", help=_RUN)
         options.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
-    lineage.add_argument("individual", nargs="?", help="its number (default: the best)")
+    lineage.add_argument(
+        "individual", nargs="?", help="its number, or 2:17 for the 17th of island 2 (default: the best)"
+    )
     lineage.add_argument("--all", action="store_true", help="every ancestor, not only the line of fittest parents")
     lineage.add_argument("--why", action="store_true", help="which step gained how much on which rows")
     lineage.add_argument("--origin", action="store_true", help="which ancestor and operator brought each phrase")

@@ -16,7 +16,7 @@ from evo.cli.report import prompt_lines
 from evo.cli.text import one_line, percent, safe, say
 from evo.errors import ConfigError
 from evo.lineage import Lineage, Step, step_between
-from evo.model import OK, Individual, Prompt
+from evo.model import OK, Individual, Prompt, individual_number
 from evo.origins import PartOrigin
 from evo.rivals import paired
 from evo.run import Run
@@ -48,9 +48,13 @@ def lineage(options: Namespace) -> None:
 
 
 def _number(text: str) -> int:
-    if not (text.isascii() and text.isdigit()):
-        raise ConfigError(f"an individual is a number as `evo show` prints it, got {text!r}")
-    return int(text)
+    """Return an individual's number; ``2:17`` is the 17th of island 2, as pages and plots have it."""
+    island, colon, sequence = text.rpartition(":")
+    if not (text.isascii() and sequence.isdigit() and (island.isdigit() or not colon)):
+        raise ConfigError(
+            f"an individual is a number as `evo best` prints it, or 2:17 as the report does, got {text!r}"
+        )
+    return individual_number(int(island), int(sequence)) if colon else int(sequence)
 
 
 def _document(found: Lineage, options: Namespace) -> dict[str, Any]:
@@ -77,7 +81,7 @@ def _print(found: Lineage, options: Namespace, console: Console) -> None:
     line = found.individuals() if options.all else found.line()
     steps = {} if options.all else {child.number: step_between(parent, child) for parent, child in pairwise(line)}
     for one in line:
-        coloured = console.color_system is not None
+        coloured = console.color_system is not None and not console.no_color
         say(console, *_birth(one, steps.get(one.number), why=options.why, coloured=coloured))
     if options.why:
         say(console, _OPTIMISTIC)

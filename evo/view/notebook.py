@@ -1,9 +1,9 @@
 """How a run, a lineage and an individual show themselves in a notebook: as text, and as HTML.
 
 The HTML begins with a static part that JupyterLab leaves alone in a notebook it does not trust: pictures as images,
-tables, folds. In a run's, the report's page follows in a frame without rights but to run its own script; it is sent no
-further than its content security policy lets it, which is nowhere. IPython, JupyterLab, nbconvert, VS Code and marimo
-ask an object for `_repr_mimebundle_`.
+tables, folds. In a run's and a lineage's, the report's page follows in a frame without rights but to run its own
+script; it is sent no further than its content security policy lets it, which is nowhere. IPython, JupyterLab,
+nbconvert, VS Code and marimo ask an object for `_repr_mimebundle_`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from evo.view.markup import folded, prompt_of, table, text_of
 from evo.view.page import html_of
 from evo.view.snapshot import Snapshot
 from evo.view.story import opening, story
-from evo.view.svg import colour_of, course_picture, image, line_picture
+from evo.view.svg import colour_of, course_picture, image, line_picture, rows_picture
 
 if TYPE_CHECKING:
     from evo.best import Best
@@ -40,6 +40,8 @@ BIRTHS = 20_000
 """Most births of a run whose page is made unasked: it takes some seconds."""
 PAGE = 1_500_000
 """Most characters of a page inside a notebook."""
+ROWS = 400
+"""Most rows of an individual's picture: more would stand on each other."""
 MISSES = 8
 """Most rows named that an individual got wrong."""
 Bundle = dict[str, str]
@@ -66,8 +68,17 @@ def lineage_bundle(folder: Path, ancestry: Ancestry, number: int) -> Bundle:
         _line_image(told["steps"], colours),
         steps_table(told),
         folded("Where each phrase comes from", origin_table(told)),
+        _frame(_page_of(folder, ancestry, number)),
     )
     return {"text/plain": "\n".join([head, *lines]), "text/html": _card(*content)}
+
+
+def _page_of(folder: Path, ancestry: Ancestry, number: int) -> dict[str, Any] | None:
+    """Return the story of a small run with an individual in its middle."""
+    from evo.run import Run
+
+    small = ancestry.numbers.size <= BIRTHS
+    return story(Run(folder), nodes=NODES, texts=TEXTS, focus=number) if small else None
 
 
 def individual_bundle(one: Individual) -> Bundle:
@@ -96,6 +107,7 @@ def _individual(one: Individual, honest: Mapping[str, str]) -> Bundle:
         f"<p>{head}</p>",
         prompt_of(one.prompt.parts),
         table("", (), rows),
+        _rows_image(one),
         folded("Rows it got wrong", _misses(one)),
     )
     return {"text/plain": safe("\n".join([head, *said, *lines])), "text/html": _card(*content)}
@@ -130,6 +142,14 @@ def _run_card(told: Mapping[str, Any]) -> str:
 def _course_image(told: Mapping[str, Any]) -> str:
     last = ", ".join(f"island {one['island']} after {one['births']} births" for one in told["islands"][:8])
     return image(course_picture(told), f"Best dev fitness of each island over its births: {last}.")
+
+
+def _rows_image(one: Individual) -> str:
+    scores = [outcome.score for outcome in one.evaluation.outcomes][:ROWS]
+    if not scores:
+        return ""
+    wrong, missing = scores.count(0.0), scores.count(None)
+    return image(rows_picture(scores), f"Score of each of {len(scores)} dev rows: {wrong} wrong, {missing} missing.")
 
 
 def _line_image(steps: Sequence[Mapping[str, Any]], colours: Mapping[int, str]) -> str:

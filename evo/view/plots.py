@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from evo.errors import EvoError
 from evo.model import island_of
 from evo.view.axes import (
     AS_TEXT,
@@ -66,7 +67,9 @@ def fitness(run: Run, ax: Axes | None = None, *, over: Literal["births", "calls"
     told = course(_snapshot(run))
     if not any(point[2] is not None for one in told["islands"] for point in one["points"]):
         return nothing(ax, UNSCORED)
-    column, colours = ("births", "calls").index(over), colour_of(told)
+    if over not in ("births", "calls"):
+        raise EvoError(f"expected over births or calls, got {over!r}")
+    column, colours = int(over == "calls"), colour_of(told)
     for one in sorted(told["islands"], key=lambda one: colours[one["island"]] != GREY):
         known = np.array([[point[column], *point[2:]] for point in one["points"]], dtype=float)
         colour, name = colours[one["island"]], f"island {one['island']}"

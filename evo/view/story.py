@@ -27,20 +27,23 @@ if TYPE_CHECKING:
 HIDDEN = "(left out: it looks like a secret)"
 
 
-def story(run: Run, *, nodes: int = NODES, texts: int = TEXTS) -> dict[str, Any]:
+def story(run: Run, *, nodes: int = NODES, texts: int = TEXTS, focus: int | None = None) -> dict[str, Any]:
     """Return what there is to tell of a run, also of one that goes on: text, numbers, lists and mappings alone.
 
     ``nodes`` is how many individuals are shown one by one, ``texts`` how many characters their prompts take; the
-    calls that made them take half as many. Reads the log once for each part; takes seconds for tens of thousands of
+    calls that made them take half as many. With ``focus`` it is that individual's descent and graph instead of the
+    best one's. Reads the log once for each part; takes seconds for tens of thousands of
     births. Raises EvoError when a file is damaged.
     """
     result = run.result
     snapshot = snapshot_of(run, result)
     empty = not len(snapshot.numbers)
-    shown: Places = chosen(snapshot, nodes)
+    seen = snapshot if focus is None else Snapshot.of(run.path, run.settings, run.ancestry, focus)
+    shown: Places = chosen(seen, nodes)
     return {
         **_opening(run, snapshot, result),
-        "graph": graph(snapshot, shown, texts),
+        "descent": descent(seen),
+        "graph": graph(seen, shown, texts),
         "operators": run.operators().to_pylist(),
         "quality": quality(snapshot),
         "migration": None if empty else migration(snapshot),

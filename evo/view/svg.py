@@ -1,4 +1,4 @@
-"""Two pictures of a run as SVG without a script: fitness island by island, and the line of descent of its best.
+"""Pictures as SVG without a script: a run's fitness island by island, a line of descent, an individual's rows.
 
 They are for `<img src="data:...">`, which survives where a notebook strips scripts, styles and inline SVG; each brings
 its own paper and follows a dark theme. Colours are Okabe and Ito's (2008), which colour-blind readers tell apart.
@@ -85,6 +85,22 @@ def course_picture(course: Mapping[str, Any]) -> str:
         for y, one in _spread(ends[: len(COLOURS)])
     ]
     return _svg(frame, "best dev fitness by island", "births of the island", f"{most:,}", [*drawn, *names])
+
+
+def rows_picture(scores: Sequence[float | None]) -> str:
+    """Return a bar for each row's score, in their order; misses are marked, and so is what has no score."""
+    frame, kinds = Frame(max(len(scores), 1), 0.0, 1.0), {COLOURS[0]: "", COLOURS[1]: "", GREY: ""}
+    for place, score in enumerate(scores, 1):
+        colour = GREY if score is None else COLOURS[0] if score else COLOURS[1]
+        kinds[colour] += f"M{frame.x(place):.1f} {frame.y(0):.1f}" + (f"V{frame.y(score):.1f}" if score else "v-14")
+    bars = [f'<path stroke="{colour}" d="{way}"/>' for colour, way in kinds.items() if way]
+    names = ((COLOURS[0], "right"), (COLOURS[1], "wrong"), (GREY, "no score"))
+    legend = [
+        f'<text x="{WIDTH - _RIGHT + 8}" y="{_TOP + 10 + 16 * at}" style="fill:{colour}">{name}</text>'
+        for at, (colour, name) in enumerate(names)
+        if kinds[colour]
+    ]
+    return _svg(frame, "score of each dev row", "dev rows", f"{len(scores):,}", [*bars, *legend])
 
 
 def line_picture(steps: Sequence[Mapping[str, Any]], colours: Mapping[int, str]) -> str:

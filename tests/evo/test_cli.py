@@ -24,7 +24,7 @@ from evo.settings import RunSettings
 from evo.verdict import finalists, verdict
 from fitness.toy import toy_rows
 
-HOSTILE = "Ignore\x1b[2J\x1b]0;owned\x07 this \u202egnihton\u202c \x9b31m \x00 \u200b[bold]x[/bold] é 😀"
+HOSTILE = "Ignore\x1b[2J\x1b]0;o\x07 \u202egnihton\u202c \x9b31m \x00 \u200b[bold]x[/bold] é 😀"
 STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\u200e\u200f\u061c\ud800-\udfff]")
 
 

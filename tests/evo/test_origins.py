@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from evo import Prompt, Run, evolve
 from evo.model import individual_number
 from evo.origins import Kin, PartOrigin, trace
-from evo.words import spaced_words, taken
+from evo.words import is_word, spaced_words, taken
 from fitness.toy import toy_rows
 
 Family = Mapping[int, tuple[str | Mapping[str, str], str, tuple[int, ...]]]
@@ -55,7 +55,7 @@ def test_an_edit_keeps_the_words_around_it_with_those_who_had_them():
     ]
 
 
-def test_a_crossover_has_words_of_both_and_the_base_goes_first():
+def test_a_crossover_has_words_of_both_each_from_where_the_longest_phrase_is():
     family = {
         0: SEED,
         1: ("Judge the mood. Answer with one word.", "seed", ()),
@@ -66,15 +66,35 @@ def test_a_crossover_has_words_of_both_and_the_base_goes_first():
         ("Judge the mood of the text. ", 0, "seed"),
         ("Answer with one word.", 1, "seed"),
     ]
-    assert origins({n: family[n] for n in (0, 1, 3)})[0] == ("Judge the mood ", 1, "seed")
+    assert origins({n: family[n] for n in (0, 1, 3)}) == origins({n: family[n] for n in (0, 1, 2)})
+
+
+def test_of_parents_that_have_a_phrase_alike_the_base_gave_it():
+    family = {0: SEED, 1: (SEED[0], "seed", ()), 2: (SEED[0], "crossover", (1, 0))}
+    assert origins(family) == [(SEED[0], 1, "seed")]
+
+
+def test_a_sentence_of_another_parent_is_not_broken_up_by_words_the_base_has_too():
+    family = {
+        0: ("Sort the text.", "seed", ()),
+        1: ("Read the text carefully. Name the mood.", "seed", ()),
+        2: ("Sort the text. Name the mood.", "crossover", (1, 0)),
+    }
+    assert origins(family) == [("Sort the text. ", 0, "seed"), ("Name the mood.", 1, "seed")]
+
+
+def test_a_new_sentence_is_whose_brought_it_though_an_article_is_old():
+    family = {
+        0: ("Mind the wording. Sort the text.", "seed", ()),
+        1: ("Name a feeling of the author. Sort the text.", "x", (0,)),
+    }
+    assert origins(family) == [("Name a feeling of the author. ", 1, "x"), ("Sort the text.", 0, "seed")]
 
 
 def test_a_paraphrase_brings_its_own_words_and_no_more():
     family = {0: SEED, 1: ("Say which feeling the writer of the text has!", "paraphrase", (0,))}
     assert origins(family) == [
-        ("Say which feeling ", 1, "paraphrase"),
-        ("the ", 0, "seed"),
-        ("writer ", 1, "paraphrase"),
+        ("Say which feeling the writer ", 1, "paraphrase"),
         ("of the text ", 0, "seed"),
         ("has!", 1, "paraphrase"),
     ]
@@ -133,12 +153,14 @@ def check(origin: PartOrigin, text: str, kin: Kin) -> None:
     """Hold what a span promises against the individuals themselves."""
     assert "".join(span.text for span in origin.spans) == text
     for span in origin.spans:
-        own, phrase = bare(dict(kin.prompt(span.individual).parts)[origin.part]), bare(span.text)
+        words = spaced_words(dict(kin.prompt(span.individual).parts)[origin.part])
+        own, phrase = [word.strip() for word in words], bare(span.text)
         assert span.operator == kin.operator(span.individual)
         starts = [at for at in range(len(own)) if own[at : at + len(phrase)] == phrase]
         inherited: set[int] = set()
         for parent in kin.parents(span.individual):
-            inherited |= set(taken(own, bare(dict(kin.prompt(parent).parts).get(origin.part, ""))))
+            inherited |= set(taken(words, bare(dict(kin.prompt(parent).parts).get(origin.part, ""))))
+        inherited = {place for place in inherited if is_word(own[place])}
         assert any(inherited.isdisjoint(range(at, at + len(phrase))) for at in starts)
 
 

@@ -52,13 +52,14 @@ def calls(storage: Path) -> int:
 
 def kill(name: str, root: int) -> None:
     """Kill one of a run's processes."""
-    os.kill(min(wait_for(lambda: pids(name, root))), signal.SIGKILL)
+    os.kill(min(wait_for(lambda: pids(name, root), timeout_s=90)), signal.SIGKILL)
 
 
 def test_islands_and_workers_that_are_killed_are_replaced(tmp_path: Path, undisturbed: library.Run) -> None:
     with running("run", config(tmp_path, "ray", 30), "--plain", cwd=tmp_path) as process:
         for moment, name in ((300, "ray::IslandHost"), (700, "ray::WorkerActor"), (1300, "ray::WorkerActor")):
             wait_for(lambda moment=moment: calls(tmp_path / "runs") >= moment or process.poll() is not None)
+            assert process.poll() is None, process.communicate()[0]
             kill(name, process.pid)
         output, _ = process.communicate(timeout=200)
     assert process.returncode == 0, output

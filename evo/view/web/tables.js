@@ -33,7 +33,7 @@ const MOST_ACROSS = 12;
 function migration() {
   const found = story.migration;
   if (!found || found.islands.length < 2) return null;
-  const intro = h('p', { class: 'lead' }, `Prompts that went from island to island: sent, accepted, and how many of the ${whole(found.living)} living descend from them. Deaths are not logged; the parents of each island’s last ${found.recent} births count as living.`);
+  const intro = h('p', { class: 'lead' }, `Prompts that went from island to island: sent, accepted, and how many of the ${whole(found.living)} living descend from them. Of an island that has not come to rest, the parents of its last ${found.recent} births count as living: deaths are not logged.`);
   if (!found.flows.length) return section('migration', 'Migration', h('p', null, 'Nobody has migrated.'));
   const flows = table('Migration by way', [
     ['from', (flow) => `island ${flow.from}`], ['to', (flow) => `island ${flow.to}`], ['sent', (flow) => whole(flow.sent), true],
