@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -28,8 +28,15 @@ class Uneven(FakeLlm):
     """The fake model, whose calls take longer or shorter, differently in each run."""
 
     rng = np.random.default_rng(0)
+    left = 0
+    """Calls until the run is stopped, by `stop`; 0: it is not."""
+    stop: ClassVar[asyncio.Event | None] = None
 
     async def complete(self, request: Any) -> Any:
+        if Uneven.stop is not None and Uneven.left:
+            Uneven.left -= 1
+            if not Uneven.left:
+                Uneven.stop.set()
         await asyncio.sleep(float(self.rng.exponential(0.004)))
         return await super().complete(request)
 
@@ -69,10 +76,10 @@ def order(tmp_path, monkeypatch):
     return make
 
 
-async def voyage(order: Commission, stop_after_s: float | None = None) -> Run:
+async def voyage(order: Commission, stop_after: int = 0) -> Run:
+    """Run to the end, or until so many calls were sent."""
     stop = asyncio.Event()
-    if stop_after_s is not None:
-        asyncio.get_running_loop().call_later(stop_after_s, stop.set)
+    Uneven.left, Uneven.stop = stop_after, stop
     await asyncio.wait_for(sail(order, InlineFleet(order), 2, stop, lambda snapshot: None), PATIENCE_S)
     return Run(order.path)
 
@@ -102,9 +109,9 @@ async def test_lineage_tables_are_equal_whatever_ends_first(order, method):
 async def test_lineage_tables_are_equal_interrupted_or_not(order, method):
     whole = await voyage(order("whole", **METHODS[method]))
     interrupted, stops = order("interrupted", **METHODS[method]), 0
-    for after_s in (0.15, 0.25, 0.4, 0.3, 0.5):
+    for after in (20, 40, 60, 30, 50):
         try:
-            run = await voyage(interrupted, after_s)
+            run = await voyage(interrupted, after)
             break
         except Interrupted:
             stops += 1

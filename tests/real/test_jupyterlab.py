@@ -93,17 +93,17 @@ def opened(browser: Browser, address: str) -> Opened:
 
 
 def all_pictures_drawn(page: Page) -> bool:
-    """Return whether the notebook's three pictures come to be seen; one that cannot be read has no width."""
+    """Return whether the notebook's four pictures come to be seen; one that cannot be read has no width."""
     page.wait_for_function(
-        f'[...document.querySelectorAll("{PICTURE}")].filter(e => e.naturalWidth > 0 && e.clientWidth > 0).length === 3'
+        f'[...document.querySelectorAll("{PICTURE}")].filter(e => e.naturalWidth > 0 && e.clientWidth > 0).length === 4'
     )
     return True
 
 
 def unfolded(page: Page) -> Frame:
     """Return the report inside the page, unfolded."""
-    page.locator("summary", has_text="Explore").click()
-    handle = page.locator("iframe[srcdoc]").element_handle()
+    page.locator("summary", has_text="Explore").first.click()
+    handle = page.locator("iframe[srcdoc]").first.element_handle()
     frame = handle.content_frame()
     assert frame is not None
     frame.wait_for_selector("#failures", timeout=30_000)
@@ -137,9 +137,9 @@ def test_an_untrusted_notebook_keeps_the_static_part_and_runs_nothing(browser: B
     assert all_pictures_drawn(page)
     output = page.locator(".jp-OutputArea", has=page.locator(PICTURE)).first
     assert "Gain over the best seed prompt" in output.inner_text()
-    page.locator("summary", has_text="The line of descent").click()
+    page.locator("summary", has_text="The line of descent").first.click()
     assert output.locator("ins").first.is_visible()
-    page.locator("summary", has_text="Explore").click()
+    page.locator("summary", has_text="Explore").first.click()
     assert "stays empty until you trust this notebook" in output.inner_text()
     assert page.locator("iframe[srcdoc]").count() == 0
     assert seen.hosts <= {lab.split("/")[2], ""}
