@@ -46,7 +46,7 @@ def test_a_number_out_of_a_table_names_an_individual(run: Run) -> None:
     assert run.individual(np.int64(number)).number == number
 
 
-@pytest.mark.parametrize("stranger", ["3", 3.5, object(), [1]], ids=repr)
+@pytest.mark.parametrize("stranger", ["3", 3.5, int, [1]], ids=["text", "fraction", "type", "list"])
 def test_what_is_no_number_is_refused_with_a_word(run: Run, stranger: object) -> None:
     for ask in (run.lineage, run.individual):
         with pytest.raises(EvoError, match="expected an individual or its number"):
