@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from evo.ancestry import NOBODY, Ancestry, Places
 from evo.errors import EvoError
 from evo.journal import read_pieces
-from evo.model import ISLAND_BITS, OK, Individual, individual_number
+from evo.model import ISLAND_BITS, OK, Individual
 from evo.origins import Kin, PartOrigin, trace
 from evo.pedigree import Pedigree, summary, whole
 from evo.randomness import child_rng
@@ -228,22 +228,24 @@ def alive_in(folder: Path, ancestry: Ancestry) -> Places:
     rest = _populations(folder)
     found = [np.empty(0, np.int32)]
     for island in np.unique(islands).tolist():
-        own = np.flatnonzero(islands == island)
-        told = rest.get(island)
-        if told is not None and ancestry.numbers[own].max() < individual_number(island, told["sequence"]):
-            found.append(ancestry.known(told["numbers"]))
-        else:
-            found.append(ancestry.up.around(own[-RECENT:].astype(np.int32)))
+        recent = np.flatnonzero(islands == island)[-RECENT:].astype(np.int32)
+        found.append(ancestry.known(rest[island]) if island in rest else ancestry.up.around(recent))
     return np.unique(np.concatenate(found))
 
 
-def _populations(folder: Path) -> dict[int, dict[str, Any]]:
-    """Return what each island said last of its population."""
-    found: dict[int, dict[str, Any]] = {}
+def _populations(folder: Path) -> dict[int, list[int]]:
+    """Return the populations of islands that have come to rest, and have done nothing since."""
+    told: dict[int, tuple[int, list[int]]] = {}
+    asked: dict[int, int] = {}
+    read = 0
     for piece in read_pieces(folder, "events", ["island", "kind", "detail"]):
-        rows = piece.filter(pc.equal(piece["kind"].cast(pa.string()), LIVING))
-        found |= {row["island"]: json.loads(row["detail"]) for row in rows.to_pylist()}
-    return found
+        kind, islands = piece["kind"].cast(pa.string()), piece["island"].to_numpy()
+        for place in np.flatnonzero(pc.equal(kind, LIVING)).tolist():
+            told[int(islands[place])] = read + place, json.loads(piece["detail"][place].as_py())
+        places = np.flatnonzero(pc.equal(kind, "asked"))
+        asked |= dict(zip(islands[places].tolist(), (read + places).tolist(), strict=True))
+        read += len(piece)
+    return {island: numbers for island, (place, numbers) in told.items() if asked.get(island, -1) < place}
 
 
 def step_between(parent: Individual, child: Individual) -> Step:

@@ -9,6 +9,7 @@ Randomness hangs on (seed, kind, island, number) alone, never on timing: a gener
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -18,13 +19,13 @@ from evo.life import Ground, Life, S, World, ask, status_of, tell
 from evo.model import MIGRATION, Evaluation, Individual, individual_number
 from evo.ports import Evidence, Proposal
 from evo.schema import (
+    LIVING,
     describe,
     describe_evidence,
     edge_rows,
     evaluation_rows,
     event_row,
     individual_row,
-    living_row,
     measurement_row,
     now_us,
     prompt_row,
@@ -35,9 +36,9 @@ from evo.step import part_of, take, welcome
 async def live(ground: Ground[S], life: Life[S], world: World) -> Life[S]:
     """Run until the method has finished, the births are used up, or the budget is; return the life so far."""
     await _live(ground, life, world)
-    if population := ground.method.living(life.state):
-        life.note("events", living_row(ground.island, life.sequence, [one.number for one in population]))
-        await _flush(ground, life, world)
+    population = [one.number for one in ground.method.living(life.state)]
+    life.note("events", event_row(ground.island, LIVING, None, json.dumps(population)))
+    await _flush(ground, life, world)
     return life
 
 

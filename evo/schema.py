@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import fields, is_dataclass
 from typing import Any
 
@@ -121,7 +121,7 @@ TABLES: dict[str, pa.Schema] = {
 EXTINCT = "extinct"
 """The event of an island that has nobody left to breed from; its detail says why."""
 LIVING = "living"
-"""The event of an island that comes to rest: its detail is JSON, numbers of its population and the next free one."""
+"""The event of an island that comes to rest: its detail is JSON, the numbers of its population."""
 CLOCK = "clock"
 """The event whose detail says how many seconds an attempt at the run has taken so far."""
 STARTED, RACE, TEST, STOPPED = "started", "race", "test", "stopped"
@@ -250,11 +250,6 @@ def call_row(receipt: Receipt, lost: Usage = _NOTHING, *, recalled: bool = False
 def event_row(island: int, kind: str, individual: int | None = None, detail: str = "") -> dict[str, Any]:
     """Return an event's row; the journal adds which attempt at the run it belongs to."""
     return {"island": island, "kind": kind, "individual": individual, "detail": detail, "at": now_us()}
-
-
-def living_row(island: int, sequence: int, numbers: Sequence[int]) -> dict[str, Any]:
-    """Return the event of an island that comes to rest, whose next step would have had number ``sequence``."""
-    return event_row(island, LIVING, None, json.dumps({"sequence": sequence, "numbers": list(numbers)}))
 
 
 def describe(operator: Any, part: str = INSTRUCTION) -> str:

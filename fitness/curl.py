@@ -1,6 +1,6 @@
 """HTTP by libcurl in an asyncio event loop: its multi interface says which sockets to watch, and for how long.
 
-All of it happens in the loop's own thread: no other waits for Python's lock, none is left when the process ends.
+All of it but the look-up of names happens in the loop's own thread: no other waits for Python's lock.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import email.parser
 import ipaddress
+import math
 import os
 import socket
 import ssl
@@ -79,7 +80,9 @@ class CurlSession:
         self._headers = [f"{name}: {value}".encode("utf-8", "replace") for name, value in headers.items()]
         self._timeout_s, self._peer = timeout_s, _peer(self._proxy or self._base)
         self._loop = asyncio.get_running_loop()
-        self._addresses: tuple[float, asyncio.Task[list[str]]] | None = None
+        self._addresses: list[str] = []
+        self._looked_up_at = -math.inf
+        self._looking: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._watched: dict[int, int] = {}
         self._idle: list[pycurl.Curl] = []
@@ -114,6 +117,8 @@ class CurlSession:
     def close(self) -> None:
         """Drop every connection; requests under way fail."""
         self._closed = True
+        if self._looking is not None:
+            self._looking.cancel()
         for curl in [*self._transfers]:
             self._end(curl, CurlError("the session was closed"))
         for curl in self._idle:
@@ -162,25 +167,41 @@ class CurlSession:
     # --- names ---
 
     async def _known_addresses(self) -> list[str]:
-        """Return where the host is, as libcurl is told. Looked up once for all requests: libcurl would for each."""
+        """Return where the host is, as libcurl is told. Looked up once for all requests: libcurl would for each.
+
+        Old addresses do while new ones are looked up, and where that fails.
+        """
         host, port = self._peer
         if not host:
             return []
-        if self._addresses is None or self._addresses[0] < time.monotonic():
-            self._addresses = time.monotonic() + LOOKED_UP_S, self._loop.create_task(self._looked_up(host, port))
+        if self._looking is None and self._looked_up_at + LOOKED_UP_S < time.monotonic():
+            self._looking = self._loop.create_task(self._look_up(host, port))
+            self._looking.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
+        if not self._addresses and self._looking is not None:
+            await self._heard(host, self._looking)
+        return self._addresses
+
+    async def _heard(self, host: str, looking: asyncio.Task[None]) -> None:
         try:
-            return await asyncio.wait_for(asyncio.shield(self._addresses[1]), self._timeout_s)
+            await asyncio.wait_for(asyncio.shield(looking), self._timeout_s)
         except TimeoutError:
             raise CurlError(f"the name {host} could not be looked up within {self._timeout_s:g} s") from None
         except OSError as error:
-            self._addresses = None
             raise CurlError(f"cannot look up the name {host}: {error.strerror or error}") from None
+        except asyncio.CancelledError:
+            if self._closed:
+                raise CurlError("the session was closed") from None
+            raise
 
-    async def _looked_up(self, host: str, port: int) -> list[str]:
-        found = await self._loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    async def _look_up(self, host: str, port: int) -> None:
+        try:
+            found = await self._loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            self._looked_up_at = time.monotonic()
+        finally:
+            self._looking = None
         addresses = dict.fromkeys(str(address[0]).partition("%")[0] for *_, address in found)
         listed = ",".join(f"[{address}]" if ":" in address else address for address in addresses)
-        return [f"{host}:{port}:{listed}"]
+        self._addresses = [f"{host}:{port}:{listed}"]
 
     # --- what libcurl calls ---
 
@@ -254,10 +275,12 @@ def ascii_url(url: str) -> str:
 def _peer(url: str) -> tuple[str, int]:
     """Return name and port of whom a connection is made to; no name where it is an address already."""
     parts = urlsplit(url)
+    if parts.scheme not in _PORTS:  # a proxy of another kind may look up names itself
+        return "", 0
     try:
         ipaddress.ip_address(parts.hostname or "")
     except ValueError:
-        return parts.hostname or "", parts.port or _PORTS.get(parts.scheme, 1080)
+        return parts.hostname or "", parts.port or _PORTS[parts.scheme]
     return "", 0
 
 

@@ -15,7 +15,7 @@ from evo.cli import main
 from evo.errors import EvoError
 from evo.lineage import alive_in, number_of
 from evo.model import FAILED, individual_number, island_of, sequence_of
-from evo.schema import LIVING, living_row
+from evo.schema import LIVING, event_row
 from evo.untrusted import safe
 from fitness.toy import toy_rows
 
@@ -114,11 +114,10 @@ def test_the_living_are_the_populations_the_islands_ended_with(run: Run) -> None
 def test_before_an_island_comes_to_rest_those_who_bred_of_late_count_as_alive(tmp_path: Path) -> None:
     individuals = [born(0, "seed", [1.0]), born(1, "other", [1.0]), born(2, "child", [1.0], (0, "base"), generation=1)]
     other = individual_number(1, 0)
-    write(
-        tmp_path, [*individuals, born(other, "apart", [1.0])], events=[living_row(0, 2, [1]), living_row(1, 1, [other])]
-    )
+    rests = [event_row(0, LIVING, None, "[1]"), event_row(1, LIVING, None, f"[{other}]"), event_row(0, "asked", 3)]
+    write(tmp_path, [*individuals, born(other, "apart", [1.0])], events=rests)
     ancestry = Ancestry(tmp_path)
-    assert ancestry.numbers[alive_in(tmp_path, ancestry)].tolist() == [0, other], "island 0 has bred since"
+    assert ancestry.numbers[alive_in(tmp_path, ancestry)].tolist() == [0, other], "island 0 has gone on since"
 
 
 @pytest.mark.parametrize("hidden", ["\u200b", "\ufeff", "\u2060", "\U000e0041"])

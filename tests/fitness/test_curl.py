@@ -227,6 +227,37 @@ async def test_a_name_that_nobody_knows_is_no_answer_and_looked_up_again() -> No
             assert caught.value.status == 0
 
 
+async def test_a_name_that_cannot_be_looked_up_again_stays_where_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[str] = []
+
+    async def fails_later(host: str, port: int, **more: int) -> object:
+        looked.append(host)
+        if len(looked) > 1:
+            raise OSError("try again")
+        return await asyncio.get_running_loop().getaddrinfo("127.0.0.1", port, type=socket.SOCK_STREAM)
+
+    monkeypatch.setattr("fitness.curl.LOOKED_UP_S", 0.0)
+    async with server(lambda head, body: answer(body)) as (port, _), session(f"http://far.example:{port}", 2) as curl:
+        monkeypatch.setattr(curl, "_loop", Lookup(asyncio.get_running_loop(), fails_later))
+        for number in range(4):
+            assert (await curl.post("/", str(number).encode())).content == str(number).encode()
+            await asyncio.sleep(0.01)
+    assert len(looked) > 1
+
+
+async def test_whoever_waits_for_a_name_hears_that_the_session_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def never(host: str, port: int, **more: int) -> object:
+        return await asyncio.Event().wait()
+
+    curl = CurlSession("http://far.example", {}, 30)
+    monkeypatch.setattr(curl, "_loop", Lookup(asyncio.get_running_loop(), never))
+    waits = asyncio.create_task(curl.post("/", b""))
+    await asyncio.sleep(0.05)
+    curl.close()
+    with pytest.raises(CurlError, match="closed"):
+        await waits
+
+
 async def test_a_name_of_this_machine_is_found() -> None:
     async with server(lambda head, body: answer(body)) as (port, _), session(f"http://localhost:{port}") as curl:
         assert (await curl.post("/", b"a")).content == b"a"
