@@ -132,7 +132,8 @@ class CurlSession:
             raise CurlError("the session was closed")
         transfer = _Transfer(self._loop.create_future())
         curl.setopt(pycurl.URL, url)
-        curl.setopt(pycurl.RESOLVE, known)
+        if known:
+            curl.setopt(pycurl.RESOLVE, known)
         # Read, not POSTFIELDS: what cannot be read again libcurl cannot send again on another connection.
         curl.setopt(pycurl.POSTFIELDSIZE, len(body))
         curl.setopt(pycurl.READFUNCTION, BytesIO(body).read)
