@@ -38,7 +38,7 @@ from evo.view.axes import (
     nothing,
 )
 from evo.view.course import course, quality
-from evo.view.kinship import descent
+from evo.view.kinship import descent, phylogeny
 from evo.view.kinship import migration as migration_of
 from evo.view.rows import heat
 from evo.view.snapshot import Snapshot
@@ -82,6 +82,35 @@ def fitness(run: Run, ax: Axes | None = None, *, over: Literal["births", "calls"
     in_percent(ax.yaxis)
     ax.grid(axis="y", color=RULE)
     ax.set(xlabel="births of the island" if over == "births" else "model calls of the run", ylabel="dev fitness")
+    ax.legend(frameon=False, fontsize="small", loc="upper left", bbox_to_anchor=(1, 1))
+    return ax
+
+
+def genealogy(run: Run, ax: Axes | None = None) -> Axes:
+    """Plot the fittest of the living (filled) and their ancestors: order of birth against dev fitness, by island.
+
+    A line leads to the parent each is a variant of, dotted where births are left out that only passed on.
+    """
+    ax, snapshot = axes_of(ax), _snapshot(run)
+    told = phylogeny(snapshot)
+    if told is None:
+        return nothing(ax, UNSCORED)
+    colours = colour_of(course(snapshot))
+    worst = min((fitness for _, _, fitness, _ in told["nodes"] if fitness is not None), default=0.0)
+    places = [(step, worst if fitness is None else fitness) for _, step, fitness, _ in told["nodes"]]
+    for child, parent, steps in told["links"]:
+        ends = np.array([places[parent], places[child]])
+        ax.plot(ends[:, 0], ends[:, 1], color=GREY, linewidth=0.7, linestyle="-" if steps == 1 else ":", zorder=1)
+    for (number, _, _, alive), (x, y) in zip(told["nodes"], places, strict=True):
+        colour = colours.get(island_of(number), GREY)
+        ax.scatter([x], [y], 26, facecolors=colour if alive else "none", edgecolors=colour, zorder=2)
+    for island, colour in colours.items():
+        if colour != GREY:
+            ax.scatter([], [], 26, color=colour, label=f"island {island}")
+    in_percent(ax.yaxis)
+    ax.grid(axis="y", color=RULE)
+    ax.set(xlabel="births of the whole run", ylabel="dev fitness")
+    ax.set_title(f"The {told['shown']} fittest of {told['living']} living, and who they come from")
     ax.legend(frameon=False, fontsize="small", loc="upper left", bbox_to_anchor=(1, 1))
     return ax
 

@@ -20,6 +20,7 @@ from evo.view.story import story
 
 VIEWS = (
     plots.fitness,
+    plots.genealogy,
     plots.line_of_descent,
     plots.operators,
     plots.cost_quality,
@@ -128,3 +129,12 @@ def test_without_matplotlib_the_extra_is_named(run: Run, monkeypatch: pytest.Mon
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(EvoError, match=r"pip install 'prompt-archipelago\[viz\]'"):
         plots.fitness(run)
+
+
+def test_the_genealogy_has_a_dot_for_each_node_and_a_line_for_each_link(run: Run) -> None:
+    told = story(run)["phylogeny"]
+    ax = plots.genealogy(run)
+    assert len(ax.lines) == len(told["links"]) > 0
+    dots = [one for one in ax.collections if len(one.get_offsets())]
+    assert len(dots) == len(told["nodes"])
+    assert sum(len(one.get_facecolors()) for one in dots) == sum(alive for *_, alive in told["nodes"])
