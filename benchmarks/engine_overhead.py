@@ -9,6 +9,7 @@ machine that others use too, CPU is what to compare.
 from __future__ import annotations
 
 import argparse
+import gc
 import resource
 import tempfile
 import time
@@ -18,6 +19,7 @@ from typing import Any
 
 import evo
 import evo.journal
+import evo.processes
 from evo.journal import Journal
 from fitness.fake import toy_rows
 
@@ -28,7 +30,10 @@ def main() -> None:
     parser.add_argument("--calls", type=int, default=100_000)
     parser.add_argument("--islands", type=int, default=2)
     parser.add_argument("--latency-ms", type=float, default=0.0, help="how long the fake model takes for a call")
+    parser.add_argument("--collect-often", action="store_true", help="leave Python's garbage collector as it is")
     options = parser.parse_args()
+    if options.collect_often:
+        evo.processes.COLLECT_AFTER = gc.get_threshold()
     memory: list[tuple[int, float]] = []
     append, sealing = _timed(Journal, "append"), _timed(evo.journal, "seal")
     with tempfile.TemporaryDirectory() as folder:

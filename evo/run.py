@@ -6,6 +6,7 @@ from collections.abc import Hashable, Sequence
 from pathlib import Path
 from typing import Any, SupportsIndex
 
+import numpy as np
 import pyarrow as pa
 
 from evo.ancestry import Ancestry
@@ -115,7 +116,7 @@ class Run:
     def prompts(self) -> pa.Table:
         """Return prompt texts by hash, each once, whatever the number of births it had."""
         found = read_table(self.path, "prompts")
-        places = found.select(["hash"]).append_column("place", pa.array(range(len(found)), pa.int64()))
+        places = found.select(["hash"]).append_column("place", pa.array(np.arange(len(found))))
         first = places.group_by("hash", use_threads=False).aggregate([("place", "min")])["place_min"]
         return found.take(first)
 

@@ -128,7 +128,7 @@ def taken(child: Sequence[str], parent: Sequence[str]) -> dict[int, int]:
     if head or tail or len(own) * len(other) > MOST_PAIRS:
         ends = [*range(head), *range(len(own) - tail, len(own))]
         alike = {place: place if place < head else place + len(other) - len(own) for place in ends}
-        inner = own[head : len(own) - tail], other[head : len(other) - tail]
+        inner = child[head : len(own) - tail], other[head : len(other) - tail]
         some = taken(*inner) if len(inner[0]) * len(inner[1]) <= MOST_PAIRS else {}
         return alike | {place + head: source + head for place, source in some.items()}
     matcher = SequenceMatcher(None, own, other, _is_long(own, other))

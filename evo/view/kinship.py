@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from evo.journal import read_table
-from evo.lineage import RECENT, Step, alive_in, step_between
+from evo.lineage import RECENT, Step, step_between
 from evo.model import Individual, Prompt
 from evo.replay import read_individuals
 from evo.view.shorten import shortened
@@ -43,7 +43,7 @@ def migration(snapshot: Snapshot) -> dict[str, Any]:
     sent = Counter((row["from_island"], row["to_island"]) for row in found)
     taken = Counter((row["from_island"], row["to_island"]) for row in found if row["accepted"])
     living = np.zeros(len(snapshot.numbers), np.bool_)
-    living[alive_in(snapshot.folder, snapshot.ancestry)] = True
+    living[snapshot.living] = True
     flows = []
     for way in sorted(sent):
         copies = [row["copy"] for row in found if row["accepted"] and (row["from_island"], row["to_island"]) == way]
@@ -60,7 +60,7 @@ def phylogeny(snapshot: Snapshot) -> dict[str, Any] | None:
     """
     if snapshot.lineage is None:
         return None
-    living = alive_in(snapshot.folder, snapshot.ancestry)
+    living = snapshot.living
     rank = np.empty(len(snapshot.numbers), np.int64)
     rank[snapshot.by_rank] = np.arange(len(rank))
     fittest = living[np.argsort(rank[living], kind="stable")][:LEAVES]

@@ -56,8 +56,12 @@ def run_bundle(run: Run) -> Bundle:
 
 def lineage_bundle(folder: Path, ancestry: Ancestry, number: int) -> Bundle:
     """Return an individual's line of descent as text and HTML."""
-    snapshot = Snapshot.of(folder, RunFolder.open(folder).settings, ancestry, number)
-    told, colours = descent(snapshot), colour_of(course(snapshot))
+    page = _page_of(folder, ancestry, number)
+    if page is None:
+        snapshot = Snapshot.of(folder, RunFolder.open(folder).settings, ancestry, number)
+        told, colours = descent(snapshot), colour_of(course(snapshot))
+    else:
+        told, colours = page["descent"], colour_of(page["course"])
     kin = [len(links.closure(ancestry.places([number]))) - 1 for links in (ancestry.up, ancestry.down)]
     head = f"Lineage of {number}: {told['total']} births on its line, {kin[0]:,} ancestors, {kin[1]:,} descendants"
     lines = [
@@ -68,7 +72,7 @@ def lineage_bundle(folder: Path, ancestry: Ancestry, number: int) -> Bundle:
         _line_image(told["steps"], colours),
         steps_table(told),
         folded("Where each phrase comes from", origin_table(told)),
-        _frame(_page_of(folder, ancestry, number)),
+        _frame(page),
     )
     return {"text/plain": "\n".join([head, *lines]), "text/html": _card(*content)}
 

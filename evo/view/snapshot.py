@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from evo.ancestry import NOBODY, Ancestry, Numbers, Places
-from evo.lineage import Lineage
+from evo.lineage import Lineage, alive_in
 from evo.model import OK
 from evo.replay import individuals_now
 from evo.settings import RunSettings
@@ -75,6 +75,11 @@ class Snapshot:
         """Places from the fittest to the least fit; those who did not stay in the race last, the oldest first."""
         fitness = np.where(self.ranked, self.fitness, np.where(self.ok, self.fitness - 2, -4.0))
         return np.argsort(-fitness, kind="stable").astype(np.int32)
+
+    @cached_property
+    def living(self) -> Places:
+        """Who is alive, see `evo.lineage.alive_in`."""
+        return alive_in(self.folder, self.ancestry)
 
     @cached_property
     def lineage(self) -> Lineage | None:

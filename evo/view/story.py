@@ -32,8 +32,8 @@ def story(run: Run, *, nodes: int = NODES, texts: int = TEXTS, focus: int | None
 
     ``nodes`` is how many individuals are shown one by one, ``texts`` how many characters their prompts take; the
     calls that made them take half as many. With ``focus`` it is that individual's descent and graph instead of the
-    best one's. Reads the log once for each part; takes seconds for tens of thousands of
-    births. Raises EvoError when a file is damaged.
+    best one's. Reads the log once for each part; takes seconds for tens of thousands of births. Raises EvoError when
+    a file is damaged.
     """
     result = run.result
     snapshot = snapshot_of(run, result)
@@ -41,8 +41,7 @@ def story(run: Run, *, nodes: int = NODES, texts: int = TEXTS, focus: int | None
     seen = snapshot if focus is None else Snapshot.of(run.path, run.settings, run.ancestry, focus)
     shown: Places = chosen(seen, nodes)
     return {
-        **_opening(run, snapshot, result),
-        "descent": descent(seen),
+        **_opening(run, snapshot, result, seen),
         "graph": graph(seen, shown, texts),
         "operators": run.operators().to_pylist(),
         "quality": quality(snapshot),
@@ -56,7 +55,8 @@ def story(run: Run, *, nodes: int = NODES, texts: int = TEXTS, focus: int | None
 def opening(run: Run) -> dict[str, Any]:
     """Return how a story begins: head, result, course and descent. Raises EvoError when a file is damaged."""
     result = run.result
-    return _opening(run, snapshot_of(run, result), result)
+    snapshot = snapshot_of(run, result)
+    return _opening(run, snapshot, result, snapshot)
 
 
 def snapshot_of(run: Run, result: Mapping[str, Any] | None) -> Snapshot:
@@ -82,9 +82,9 @@ def verdict_of(run: Run, result: Mapping[str, Any] | None, best: int | None) -> 
     return {**sides, "gain": None, "anytime": None, "looks": 1, "ended": False, "seed": SEED}
 
 
-def _opening(run: Run, snapshot: Snapshot, result: Mapping[str, Any] | None) -> dict[str, Any]:
+def _opening(run: Run, snapshot: Snapshot, result: Mapping[str, Any] | None, seen: Snapshot) -> dict[str, Any]:
     told = {"head": _head(run, snapshot), "result": verdict_of(run, result, snapshot.best)}
-    return {**told, "course": course(snapshot), "descent": descent(snapshot)}
+    return {**told, "course": course(snapshot), "descent": descent(seen)}
 
 
 def _head(run: Run, snapshot: Snapshot) -> dict[str, Any]:

@@ -52,7 +52,7 @@ def calls(storage: Path) -> int:
 
 def kill(name: str, root: int) -> None:
     """Kill one of a run's processes."""
-    os.kill(min(wait_for(lambda: pids(name, root), timeout_s=90)), signal.SIGKILL)
+    os.kill(min(wait_for(lambda: pids(name, root))), signal.SIGKILL)
 
 
 def test_islands_and_workers_that_are_killed_are_replaced(tmp_path: Path, undisturbed: library.Run) -> None:
