@@ -127,9 +127,10 @@ class RemoteBroker:
         granted: bool = await self._call("hedge", worker, admission)
         return granted
 
-    async def settle(self, worker: int, receipts: Sequence[Receipt]) -> None:
+    async def settle(self, worker: int, receipts: Sequence[Receipt]) -> Sequence[None]:
         """See `Broker.settle`."""
-        await self._call("settle", worker, receipts)
+        replies: Sequence[None] = await self._call("settle", worker, receipts)
+        return replies
 
     async def finish(self, worker: int, job: int, result: Evaluation | Completion | EvoError) -> None:
         """See `Broker.finish`."""
