@@ -7,18 +7,23 @@
 DATA is a folder with train.jsonl, dev.jsonl and test.jsonl (``input``, ``target``), initial_prompts.txt and task.json
 (``description``). With ``--http`` the model is served on loopback by llama.cpp's OpenAI-compatible server and called
 through LiteLLM, its label read from its text; else it runs in process and labels are scored by their likelihood.
-A method may carry arguments: ``evoprompt-ga population=6 generations=4``; methods are parted by commas, and so are the
-racing policies each of them is run with: ``--racing "full,subset n=50,lazy"``.
+A method may carry arguments: ``evoprompt-ga population=6 generations=4``; methods are parted by commas, or by
+semicolons where there is one, as in ``tide; tide operators={"reflect":1,"edit":1}``, and so are the racing policies
+each of them is run with: ``--racing "full,subset n=50,lazy"``.
+With ``--after N`` the whole budget is the search's: the winner is scored on N test rows when it has ended, and compared
+with whichever seed prompt is best on the same rows. What a prompt got is kept in the storage for other runs.
 Prints a row for each run as it ends, wins and losses alike.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import os
 import secrets
 import time
+from dataclasses import asdict
 from itertools import islice, product, zip_longest
 from pathlib import Path
 from typing import Any
@@ -27,7 +32,15 @@ import numpy as np
 import yaml
 
 import evo
+from evo.model import INSTRUCTION, Prompt
+from evo.plugins import build_model
+from evo.randomness import child_rng
+from evo.settings import ModelSettings, TaskSettings
+from evo.statistics import mean_interval, paired_difference
+from fitness.evaluator import RowEvaluator
+from fitness.tasks import load_task
 
+Row = dict[str, Any]
 HEADINGS = (
     *("method", "seed", "dev", "test (95 %)", "seed prompt", "gain (95 %)"),
     *("births", "failed", "operator", "calls", "tokens", "s", "cpu s"),
@@ -53,6 +66,7 @@ def main() -> None:
     parser.add_argument("--births", type=int, help="most births of a run: useless replies take hours")
     parser.add_argument("--dev", type=int, default=60, help="dev rows used")
     parser.add_argument("--test", type=int, default=200, help="test rows used")
+    parser.add_argument("--after", type=int, metavar="N", help="score winners on N test rows, outside of the budget")
     parser.add_argument("--prompts", type=int, default=10, help="seed prompts used, from the first on")
     parser.add_argument("--executor", default="ray")
     parser.add_argument("--storage", type=Path, default=Path("runs"))
@@ -63,7 +77,7 @@ def main() -> None:
         server, options.operator_model = _served(options.operator_http, options.port)
     print(_cells(*HEADINGS))
     seeds = range(options.first_seed, options.first_seed + options.seeds)
-    for words, racing, seed in product(options.methods.split(","), options.racing.split(","), seeds):
+    for words, racing, seed in product(_parted(options.methods), _parted(options.racing), seeds):
         row = _run(options, words, racing, model, seed)
         print(_line(" ".join((words, racing)), seed, row), flush=True)
         if options.out:
@@ -71,6 +85,10 @@ def main() -> None:
             with options.out.open("a") as file:
                 file.write(json.dumps({**about, **row}) + "\n")
     del server  # until here: it lives as long as somebody holds it
+
+
+def _parted(list_of: str) -> list[str]:
+    return [one.strip() for one in list_of.split(";" if ";" in list_of else ",")]
 
 
 def _named(words: str) -> dict[str, Any]:
@@ -81,10 +99,11 @@ def _named(words: str) -> dict[str, Any]:
 
 def _run(options: argparse.Namespace, words: str, racing: str, model: dict[str, Any], seed: int) -> dict[str, Any]:
     task = json.loads((options.data / "task.json").read_text())
-    splits = {"train": options.dev, "dev": options.dev, "test": options.test}
+    splits = {"train": options.dev, "dev": options.dev, "test": options.after or options.test}
     rows = {split: _drawn(options.data / f"{split}.jsonl", count) for split, count in splits.items()}
     prompts = [line.strip() for line in (options.data / "initial_prompts.txt").read_text().splitlines() if line.strip()]
     started, cpu = time.perf_counter(), time.process_time()
+    sealed = rows.pop("test") if options.after else []
     run = evo.evolve(
         {"data": rows, "scorer": "choice", "layout": LAYOUT, "description": task["description"]},
         prompts=prompts[: options.prompts],
@@ -98,10 +117,13 @@ def _run(options: argparse.Namespace, words: str, racing: str, model: dict[str, 
         storage=str(options.storage),
         seed=seed,
     )
+    found = run.result or {}
+    if sealed:
+        found = {**found, **_tested(found, sealed, prompts[: options.prompts], options)}
     births = run.individuals().column("status").to_pylist()
     purposes = run.calls().column("purpose").to_pylist()
     return {
-        **(run.result or {}),
+        **found,
         "births": len(births),
         "failed": births.count("failed"),
         "operator_calls": purposes.count("operator"),
@@ -111,9 +133,35 @@ def _run(options: argparse.Namespace, words: str, racing: str, model: dict[str, 
     }
 
 
-def _drawn(path: Path, count: int) -> list[dict[str, Any]]:
+def _tested(result: dict[str, Any], rows: list[Row], seeds: list[str], options: argparse.Namespace) -> dict[str, Any]:
+    """Return a result whose winner is scored on rows that no search has seen, beside the best of the seed prompts."""
+    kept = options.storage / "tested.json"
+    known = json.loads(kept.read_text()) if kept.exists() else {}
+    winner = json.dumps(result["winner"]["parts"])
+    asked = (*(json.dumps([[INSTRUCTION, text]]) for text in seeds), winner)
+    missing = [parts for parts in dict.fromkeys(asked) if len(known.get(parts, ())) != len(rows)]
+    known |= asyncio.run(_scores(missing, rows, options))
+    kept.write_text(json.dumps(known))
+    best = max(asked[:-1], key=lambda parts: float(np.mean(known[parts])))
+    means = {parts: asdict(mean_interval(known[parts])) | {"mean": np.mean(known[parts])} for parts in (winner, best)}
+    pairs = (dict(enumerate(known[parts])) for parts in (winner, best))
+    gain = asdict(paired_difference(*pairs, child_rng(0, "after")))
+    return {"winner": {**result["winner"], "test": means[winner]}, "baseline": {"test": means[best]}, "gain": gain}
+
+
+async def _scores(asked: list[str], rows: list[Row], options: argparse.Namespace) -> dict[str, list[float]]:
+    settings = TaskSettings.model_validate({"data": {"dev": rows}, "scorer": "choice", "layout": LAYOUT})
+    prompts = {parts: Prompt(tuple((name, text) for name, text in json.loads(parts))) for parts in asked}
+    task, llm = load_task(settings, [], 0), build_model(ModelSettings(name=options.model))
+    evaluator = RowEvaluator(task, llm)
+    found = {parts: (await evaluator.evaluate(one, task.examples("dev"))).scores for parts, one in prompts.items()}
+    await llm.aclose()
+    return {parts: [scores[row] for row in sorted(scores)] for parts, scores in found.items()}
+
+
+def _drawn(path: Path, count: int) -> list[Row]:
     """Return ``count`` rows, the same for everybody: drawn target by target in turn, as files may be sorted."""
-    piles: dict[str, list[dict[str, Any]]] = {}
+    piles: dict[str, list[Row]] = {}
     with path.open() as lines:
         for line in lines:
             row = json.loads(line)

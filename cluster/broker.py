@@ -112,7 +112,8 @@ class Broker:
 
     def admit_all(self, worker: int, admissions: Sequence[Admission]) -> Awaitable[Sequence[Answer]]:
         """Return what can be said of each call at once."""
-        return at_once(self._admit_all, worker, admissions)
+        tried = (self._try_admit(worker, admission, queue=False) for admission in admissions)
+        return at_once(lambda: [(answer, error, wait is not None) for answer, error, wait in tried])
 
     async def admit(self, worker: int, admission: Admission) -> Completion | None:
         """See `evo.receipts.Ledger.admit`."""
@@ -230,10 +231,6 @@ class Broker:
     def _stop_if_given_up(self) -> None:
         if self.ledger.given_up is not None and self.failure is None:
             self._stop(self.ledger.given_up)
-
-    def _admit_all(self, worker: int, admissions: Sequence[Admission]) -> Sequence[Answer]:
-        answers = [self._try_admit(worker, admission, queue=False) for admission in admissions]
-        return [(answer, error, wait is not None) for answer, error, wait in answers]
 
     def _settle(self, worker: int, receipts: Sequence[Receipt]) -> Sequence[None]:
         if not self._jobs.is_lost(worker):

@@ -1,12 +1,11 @@
 """Which operator breeds next: a prior belief, corrected by what children gained (Thompson 1933).
 
 An operator's credit is the paired gain of its children over the parent they vary, on the rows both have a score for.
-The posterior of its mean gain is normal, around what children usually gain, which is mostly a loss; the noise of one
-gain and the spread of operators are taken as known. Half of the draws are Thompson's, the highest of one draw from each
-posterior; the other half go by prior weight, without operators that are surely worse than the best. Either is kept with
-the share of the operator's births that gave a new prompt, else drawn again: a model that cannot write costs a few
-births. Old gains fade, as what is easy to gain at first is not later. Shares and sizes are assumptions:
-nothing has been measured with real models yet.
+The posterior of its mean gain is normal; before any gain it is around what children usually gain, which is mostly a
+loss, and above that by the operator's prior weight, as far as its births give new prompts. The highest of one draw
+from each posterior is kept with that share, else all are drawn again: a model that cannot write costs a few births.
+Old gains fade, as what is easy to gain at first is not later.
+How fast it comes to trust one, or to give it up, `benchmarks/operator_choice.py` shows.
 """
 
 from __future__ import annotations
@@ -14,7 +13,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from statistics import NormalDist
 
 import numpy as np
 
@@ -23,13 +21,12 @@ from evo.rivals import paired
 
 NOISE = 0.12
 """Standard deviation of a child's gain on some 20 rows scored 0 or 1."""
-SPREAD = 0.06
-"""Standard deviation of operators' mean gains, before any is known."""
+SPREAD = 0.03
+"""Standard deviation of an operator's mean gain around what its weight lets expect, before any gain is known."""
+TRUST = 0.2
+"""How much more an operator is expected to gain than another for each unit of its share of the weights."""
 DECAY = 0.99
 """What is left of a gain's weight after each later birth of the same operator."""
-SURE = 0.05
-"""An operator is left out of the prior's half when it is better than the best with less than this probability."""
-_NORMAL = NormalDist()
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +39,10 @@ class Credit:
     fresh: int = 0
     spoilt: int = 0
 
-    def posterior(self, usual: float) -> tuple[float, float]:
-        """Return mean and standard deviation of what is believed of the mean gain, ``usual`` before any is known."""
+    def posterior(self, prior: float) -> tuple[float, float]:
+        """Return mean and standard deviation of what is believed of the mean gain, ``prior`` before any is known."""
         precision = self.gains / NOISE**2 + 1 / SPREAD**2
-        return (self.total / NOISE**2 + usual / SPREAD**2) / precision, precision**-0.5
+        return (self.total / NOISE**2 + prior / SPREAD**2) / precision, precision**-0.5
 
     @property
     def validity(self) -> float:
@@ -70,18 +67,10 @@ def drawn_operator(credits: Sequence[Credit], weights: Mapping[str, float], rng:
     """Return an operator's name. ``weights`` has the prior weight of each credit's operator, one at least above 0."""
     able = [credit for credit in credits if weights[credit.operator] > 0]
     usual = sum(credit.total for credit in able) / max(1.0, sum(credit.gains for credit in able))
-    beliefs = [credit.posterior(usual) for credit in able]
-    shares = np.array([weights[credit.operator] for credit in able]) * _promising(beliefs)
+    shares = np.array([weights[credit.operator] for credit in able]) / sum(weights.values())
+    priors = usual + TRUST * (shares - shares.min()) * [credit.validity for credit in able]
+    beliefs = [credit.posterior(prior) for credit, prior in zip(able, priors, strict=True)]
     while True:
-        if rng.random() < 0.5:
-            chosen = able[int(np.argmax([rng.normal(*belief) for belief in beliefs]))]
-        else:
-            chosen = able[int(rng.choice(len(able), p=shares / shares.sum()))]
+        chosen = able[int(np.argmax([rng.normal(*belief) for belief in beliefs]))]
         if rng.random() < chosen.validity:
             return chosen.operator
-
-
-def _promising(beliefs: Sequence[tuple[float, float]]) -> list[bool]:
-    """Return of each operator whether its mean gain may well be above that of the one believed best."""
-    best, spread = max(beliefs)
-    return [_NORMAL.cdf((mean - best) / math.hypot(sd, spread)) >= SURE for mean, sd in beliefs]

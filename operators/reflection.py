@@ -3,7 +3,7 @@
 The operator of GEPA, which makes of what a run says besides its scores (the replies, the scorer's words) a lesson. It
 also stands alone: given rows an individual got wrong and one it got right, `lessons`, any method can breed by it.
 What differs from the paper's code: the text is ours; a right row is marked as such; a reply that only copies the
-parent is refused. Calls the model once for each part it rewrites.
+parent, or repeats a piece of the request, is refused. Calls the model once for each part it rewrites.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from evo.ports import Llm
 from evo.randomness import draw_seed
 from operators.arguments import at_least, between
 from operators.parsing import between_tags
-from operators.rewrites import refuse_copy
+from operators.rewrites import refuse_copy, refuse_echo
 from operators.rows import cut, drawn_rows, mistakes, outcomes_of, shown_input
 from operators.templates import keep_line
 
@@ -95,6 +95,7 @@ class Reflect:
             )
             written = between_tags((await llm.complete(request)).text)
             refuse_copy(written, (focused,))
+            refuse_echo(written, request.text, (focused,))
             child = child.with_part(part, written)
         return child
 

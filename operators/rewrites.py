@@ -132,3 +132,13 @@ def refuse_copy(text: str, parents: Sequence[Individual]) -> None:
     for parent in parents:
         if normalised(text) == normalised(parent.prompt.text):
             raise OperatorError(f"expected a new prompt, got a copy of parent {parent.number}; try again")
+
+
+def refuse_echo(text: str, asked: str, parents: Sequence[Individual]) -> None:
+    """Return nothing. Raises OperatorError when ``text`` stands in the request, outside of the parents' own words.
+
+    Small models repeat what they are told to do in place of doing it.
+    """
+    repeated = normalised(text) in normalised(asked)
+    if repeated and not any(normalised(text) in normalised(parent.prompt.text) for parent in parents):
+        raise OperatorError("expected a new prompt, got a piece of the request; try again, or name another model")

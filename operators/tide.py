@@ -36,14 +36,15 @@ from operators.survival import check_objectives, standing, survivors
 
 NAME = "tide"
 WEIGHTS = (
-    ("reflect", 0.6),
-    ("crossover-mutation", 0.14),
+    ("reflect", 0.5),
+    ("few-shot", 0.2),
+    ("crossover-mutation", 0.1),
     ("paraphrase", 0.04),
     ("differential", 0.02),
     ("induce", 0.02),
-    ("edit", 0.08),
-    ("reframe", 0.05),
-    ("phrase-crossover", 0.05),
+    ("edit", 0.05),
+    ("reframe", 0.04),
+    ("phrase-crossover", 0.03),
 )
 RENEWAL = "renewal"
 """What a birth after a restart is credited to: nobody."""

@@ -64,6 +64,13 @@ def test_what_gains_more_is_drawn_more_than_its_prior_share() -> None:
     assert found["better"] > 0.9
 
 
+def test_what_has_a_greater_weight_is_drawn_more_until_its_children_say_otherwise() -> None:
+    weights = {"trusted": 0.8, "other": 0.2}
+    assert 0.8 < shares([Credit("trusted"), Credit("other")], weights)["trusted"] < 0.98
+    disappointed = [with_gain(Credit("trusted"), -0.15, 40), with_gain(Credit("other"), 0.0, 10)]
+    assert shares(disappointed, weights)["trusted"] < 0.5
+
+
 def test_what_is_surely_worse_is_left_to_chance_alone_whatever_its_prior() -> None:
     better, worse = with_gain(Credit("better"), 0.1, 60), with_gain(Credit("worse"), -0.1, 60)
     assert shares([better, worse], {"better": 0.05, "worse": 0.95})["worse"] < 0.02
