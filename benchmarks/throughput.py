@@ -3,8 +3,9 @@
     python benchmarks/throughput.py --slots 32 --waves 200 --executor inline --client direct
 
 The endpoint (`endpoint.py`) has a process of its own. Prints the mean number of requests under way, as the endpoint
-sees them, between the first and the last moment all slots are taken; wall time over (service time / slots); and CPU a
-call, all of the client's processes together, between a fifth and the end of the search's calls, start-up left out.
+sees them, between the first and the last moment all slots are taken, and their median; wall time over (service time /
+slots); and CPU a call, all of the client's processes together, between a fifth and the end of the search's calls,
+start-up left out.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import os
 import tempfile
 from pathlib import Path
 
+import numpy as np
 from endpoint import Endpoint
 
 import evo
@@ -44,11 +46,11 @@ def main() -> None:
         cpu = _run(options, endpoint)
     finally:
         spans, _ = endpoint.close()
-    full, mean = mean_in_flight(spans, options.slots)
+    full, mean, median = in_flight(spans, options.slots)
     service = sum(end - begin for begin, end in spans)
     wall = max(end for _, end in spans) - min(begin for begin, _ in spans)
     print(f"{options.executor}, {options.client}, {options.slots} slots: {len(spans)} calls in {wall:.1f} s")
-    print(f"in flight {mean:.1f} = {100 * mean / options.slots:.1f} % of the slots over {full:.1f} s")
+    print(f"in flight {mean:.1f} = {100 * mean / options.slots:.1f} % of the slots over {full:.1f} s, median {median}")
     print(f"wall {wall / (service / options.slots):.3f} of service time / slots")
     print(f"client CPU {cpu:.3f} ms a call")
 
@@ -82,19 +84,20 @@ def _run(options: argparse.Namespace, endpoint: Endpoint) -> float:
     return 1000 * (seen[-1][1] - first[1]) / (seen[-1][0] - first[0])
 
 
-def mean_in_flight(spans: list[tuple[float, float]], slots: int) -> tuple[float, float]:
-    """Return seconds from the first to the last moment that all slots are taken, and requests under way in them."""
+def in_flight(spans: list[tuple[float, float]], slots: int) -> tuple[float, float, int]:
+    """Return seconds from the first to the last moment that all slots are taken, and requests under way in them.
+
+    Their mean, and what at least so many were for half of the time.
+    """
     moments = sorted([(begin, 1) for begin, _ in spans] + [(end, -1) for _, end in spans])
-    under_way, full = 0, []
-    for moment, change in moments:
-        under_way += change
-        if under_way >= slots:
-            full.append(moment)
-    if not full:
-        return 0.0, 0.0
-    first, last = full[0], full[-1]
-    busy = sum(max(0.0, min(end, last) - max(begin, first)) for begin, end in spans)
-    return last - first, busy / (last - first)
+    times, counts = np.array([moment for moment, _ in moments]), np.cumsum([change for _, change in moments])
+    full = np.flatnonzero(counts >= slots)
+    if not len(full):
+        return 0.0, 0.0, 0
+    counts, lasted = counts[full[0] : full[-1]], np.diff(times[full[0] : full[-1] + 1])
+    order = np.argsort(counts)
+    median = counts[order][np.searchsorted(np.cumsum(lasted[order]), lasted.sum() / 2)]
+    return float(lasted.sum()), float(counts @ lasted / lasted.sum()), int(median)
 
 
 def _cpu_s(pid: int, seen: set[int], but: int) -> float:
