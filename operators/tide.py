@@ -2,11 +2,12 @@
 
 Ours. A small elitist population, asynchronous: no birth waits for another. A child is admitted on few rows, and rows
 that are saved go to members whose rank matters (racing policy ``lazy``). A model that reflects on failures is the main
-operator; which operator breeds next is a prior belief corrected by paired gains (`operators.credit`), so that with a
-model that cannot write, edits without one take over. Near-duplicates are refused before a row is spent on them
-(`operators.novelty`). Length costs a little in the ranking, never in the accuracy that is reported. When the best has
-not changed for long, everybody else makes room for prompts written anew from the task's description.
-No part of it has been measured with real models yet: defaults are assumptions.
+operator, beside changes of worked examples; which operator breeds next is a prior belief corrected by paired gains
+(`operators.credit`), so that with a model that cannot write, those that need none take over. Near-duplicates are
+refused before a row is spent on them (`operators.novelty`). Length costs a little in the ranking, never in the
+accuracy that is reported. When the best has not changed for long, everybody else makes room for prompts written anew
+from the task's description.
+How it fares with small models beside other methods is in ``benchmarks/README.md``; defaults are mostly a simulation's.
 Calls: S x n for S seeds, then for a birth n task calls and, for the operators a model writes, one operator call; n is
 20 with ``lazy``, less for those dropped early, and half as many again on average for the evidence on members.
 """
