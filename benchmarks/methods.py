@@ -10,9 +10,9 @@ through LiteLLM, its label read from its text; else it runs in process and label
 A method may carry arguments: ``evoprompt-ga population=6 generations=4``; methods are parted by commas, or by
 semicolons where there is one, as in ``tide; tide operators={"reflect":1,"edit":1}``, and so are the racing policies
 each of them is run with: ``--racing "full,subset n=50,lazy"``.
-With ``--after N`` the whole budget is the search's: the winner is scored on N test rows when it has ended, and compared
-with whichever seed prompt is best on the same rows. What a prompt got is kept in the storage for other runs.
-Prints a row for each run as it ends, wins and losses alike.
+With ``--after N`` the whole budget is the search's: the winner, and the best seed prompt by dev, are scored on N test
+rows when it has ended, and what they got is kept in the storage. Prints a row for each run as it ends, wins and losses
+alike. Runs in one storage share answers: a call that was answered before counts, and takes no time.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ import numpy as np
 import yaml
 
 import evo
-from evo.model import INSTRUCTION, Prompt
+from evo.model import Prompt, digest
 from evo.plugins import build_model
 from evo.randomness import child_rng
 from evo.settings import ModelSettings, TaskSettings
@@ -117,9 +117,13 @@ def _run(options: argparse.Namespace, words: str, racing: str, model: dict[str, 
         storage=str(options.storage),
         seed=seed,
     )
-    found = run.result or {}
+    found = {
+        **(run.result or {}),
+        "wall_s": time.perf_counter() - started,
+        "cpu_s": time.process_time() - cpu,
+    }
     if sealed:
-        found = {**found, **_tested(found, sealed, prompts[: options.prompts], options)}
+        found |= _tested(found, sealed, model, options.storage)
     births = run.individuals().column("status").to_pylist()
     purposes = run.calls().column("purpose").to_pylist()
     return {
@@ -127,36 +131,36 @@ def _run(options: argparse.Namespace, words: str, racing: str, model: dict[str, 
         "births": len(births),
         "failed": births.count("failed"),
         "operator_calls": purposes.count("operator"),
-        "wall_s": time.perf_counter() - started,
-        "cpu_s": time.process_time() - cpu,
         "run": str(run.path),
     }
 
 
-def _tested(result: dict[str, Any], rows: list[Row], seeds: list[str], options: argparse.Namespace) -> dict[str, Any]:
-    """Return a result whose winner is scored on rows that no search has seen, beside the best of the seed prompts."""
-    kept = options.storage / "tested.json"
+def _tested(result: dict[str, Any], rows: list[Row], model: dict[str, Any], storage: Path) -> dict[str, Any]:
+    """Return a result whose winner and best seed prompt by dev are scored on rows that no search has seen."""
+    sides = [{"parts": result[side]["parts"], "model": model, "rows": rows} for side in ("winner", "baseline")]
+    keys = [digest(json.dumps(side, sort_keys=True)) for side in sides]
+    kept = storage / "tested.json"
     known = json.loads(kept.read_text()) if kept.exists() else {}
-    winner = json.dumps(result["winner"]["parts"])
-    asked = (*(json.dumps([[INSTRUCTION, text]]) for text in seeds), winner)
-    missing = [parts for parts in dict.fromkeys(asked) if len(known.get(parts, ())) != len(rows)]
-    known |= asyncio.run(_scores(missing, rows, options))
+    for key, side in zip(keys, sides, strict=True):
+        if key not in known:
+            known[key] = asyncio.run(_scores(**side))
     kept.write_text(json.dumps(known))
-    best = max(asked[:-1], key=lambda parts: float(np.mean(known[parts])))
-    means = {parts: asdict(mean_interval(known[parts])) | {"mean": np.mean(known[parts])} for parts in (winner, best)}
-    pairs = (dict(enumerate(known[parts])) for parts in (winner, best))
-    gain = asdict(paired_difference(*pairs, child_rng(0, "after")))
-    return {"winner": {**result["winner"], "test": means[winner]}, "baseline": {"test": means[best]}, "gain": gain}
+    winner, baseline = (dict(enumerate(known[key])) for key in keys)
+    means = [
+        asdict(mean_interval(scores.values())) | {"mean": np.mean(list(scores.values()))}
+        for scores in (winner, baseline)
+    ]
+    gain = None if keys[0] == keys[1] else asdict(paired_difference(winner, baseline, child_rng(0, "after")))
+    return {"winner": {**result["winner"], "test": means[0]}, "baseline": {"test": means[1]}, "gain": gain}
 
 
-async def _scores(asked: list[str], rows: list[Row], options: argparse.Namespace) -> dict[str, list[float]]:
+async def _scores(parts: list[list[str]], model: dict[str, Any], rows: list[Row]) -> list[float]:
     settings = TaskSettings.model_validate({"data": {"dev": rows}, "scorer": "choice", "layout": LAYOUT})
-    prompts = {parts: Prompt(tuple((name, text) for name, text in json.loads(parts))) for parts in asked}
-    task, llm = load_task(settings, [], 0), build_model(ModelSettings(name=options.model))
-    evaluator = RowEvaluator(task, llm)
-    found = {parts: (await evaluator.evaluate(one, task.examples("dev"))).scores for parts, one in prompts.items()}
+    task, llm = load_task(settings, [], 0), build_model(ModelSettings(**model))
+    prompt = Prompt(tuple((name, text) for name, text in parts))
+    scores = (await RowEvaluator(task, llm).evaluate(prompt, task.examples("dev"))).scores
     await llm.aclose()
-    return {parts: [scores[row] for row in sorted(scores)] for parts, scores in found.items()}
+    return [scores[row] for row in sorted(scores)]
 
 
 def _drawn(path: Path, count: int) -> list[Row]:

@@ -92,7 +92,7 @@ def in_flight(spans: list[tuple[float, float]], slots: int) -> tuple[float, floa
     moments = sorted([(begin, 1) for begin, _ in spans] + [(end, -1) for _, end in spans])
     times, counts = np.array([moment for moment, _ in moments]), np.cumsum([change for _, change in moments])
     full = np.flatnonzero(counts >= slots)
-    if not len(full):
+    if len(full) < 2:
         return 0.0, 0.0, 0
     counts, lasted = counts[full[0] : full[-1]], np.diff(times[full[0] : full[-1] + 1])
     order = np.argsort(counts)

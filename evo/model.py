@@ -245,6 +245,8 @@ class Brief:
     """How a prompt's instruction and a row's input make one message."""
     can_embed: bool = False
     """Whether operators may ask for embeddings: the run has an embedding model."""
+    targets_are_replies: bool = True
+    """Whether rows' targets are replies that would score, so that worked examples can be made of them."""
 
     @property
     def practice(self) -> tuple[Example, ...]:

@@ -13,6 +13,7 @@ from evo.randomness import child_rng
 from evo.settings import DataSettings, TaskSettings
 from fitness.datasets import Rows, read_rows
 from fitness.examples import Draft, Plan, draft_rows, make_plan, with_labels
+from fitness.flaws import are_replies
 from fitness.json_schema import JsonSchema
 from fitness.judge import Judge
 from fitness.layout import INPUT, PROMPT, braced, near_misses, placeholders, unfilled
@@ -159,6 +160,7 @@ def load_task(
     rows, order = _numbered(drafts, splits, seed)
     train, dev = (tuple(_shown(rows[number], plan) for number in order[split]) for split in (TRAIN, DEV))
     brief = Brief(settings.description, seeds, train, dev, labels, plan.placeholders, evolve, settings.layout)
+    brief = replace(brief, targets_are_replies=are_replies(scorer, (row.target for row in brief.practice)))
     notes += [*filter(None, [respelled]), *splits.notes, *near_misses(texts, {*plan.columns, INPUT})]
     parts = {name for seed in seeds for name, _ in seed.shown} | {PROMPT, INPUT, INSTRUCTION, EXAMPLES}
     notes += [

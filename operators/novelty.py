@@ -1,7 +1,8 @@
 """Refusal of near-duplicates before a row is spent on them: whoever repeats what is known is asked again.
 
-Two texts are near-duplicates when they share nine tenths of their character 5-grams, case and white space aside: the
-measure that MinHash estimates (Broder 1997), taken exactly, as prompts are short and few.
+Two prompts with the same worked examples are near-duplicates when their texts share nine tenths of their character
+5-grams, case and white space aside: the measure that MinHash estimates (Broder 1997), taken exactly, as prompts are
+short and few. Other worked examples, or the same in another order, make another prompt.
 """
 
 from __future__ import annotations
@@ -13,12 +14,13 @@ from functools import lru_cache
 import numpy as np
 
 from evo.errors import OperatorError
-from evo.model import Individual, Prompt
+from evo.model import EXAMPLES, Individual, Prompt, demos_of
 from evo.ports import Llm, Operator
 from operators.parsing import normalised
 
 GRAM = 5
 SAME = 0.9
+Content = tuple[str, tuple[tuple[str, str, str], ...]]
 REMEMBERED = 256
 """Most prompts a newborn is compared with, the latest: what is remembered does not grow with the run."""
 
@@ -28,8 +30,8 @@ class Novel:
     """Return what another operator writes, unless it nearly repeats one of ``known``. Calls the model as that does."""
 
     operator: Operator
-    known: tuple[str, ...] = field(repr=False)
-    """Prompts as `text_of` gives them."""
+    known: tuple[Content, ...] = field(repr=False)
+    """Prompts as `content_of` gives them."""
 
     @property
     def name(self) -> str:
@@ -39,15 +41,16 @@ class Novel:
     async def __call__(self, parents: Sequence[Individual], llm: Llm, rng: np.random.Generator) -> Prompt:
         """Return the child. Raises OperatorError as the operator does, and for a near-duplicate."""
         child = await self.operator(parents, llm, rng)
-        text = text_of(child)
-        if any(resemblance(text, other) >= SAME for other in self.known):
+        text, demos = content_of(child)
+        if any(shown == demos and resemblance(text, other) >= SAME for other, shown in self.known):
             raise OperatorError(f"expected a new prompt, got nearly one that was tried: {text[:80]!r}; try again")
         return child
 
 
-def text_of(prompt: Prompt) -> str:
-    """Return all that a model is shown of a prompt, normalised."""
-    return "\n".join(f"{name}: {normalised(text)}" for name, text in prompt.shown)
+def content_of(prompt: Prompt) -> Content:
+    """Return all that a model is shown of a prompt: its texts, normalised, and its worked examples."""
+    texts = "\n".join(f"{name}: {normalised(text)}" for name, text in prompt.shown if name != EXAMPLES)
+    return texts, tuple((demo.input, demo.working, demo.answer) for demo in demos_of(prompt))
 
 
 def resemblance(first: str, second: str) -> float:

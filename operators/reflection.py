@@ -3,7 +3,7 @@
 The operator of GEPA, which makes of what a run says besides its scores (the replies, the scorer's words) a lesson. It
 also stands alone: given rows an individual got wrong and one it got right, `lessons`, any method can breed by it.
 What differs from the paper's code: the text is ours; a right row is marked as such; a reply that only copies the
-parent, or repeats a piece of the request, is refused. Calls the model once for each part it rewrites.
+parent, or mostly repeats the request, is refused. Calls the model once for each part it rewrites.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ was shown, as small models do, raises OperatorError; whether to try again is the
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -23,6 +24,8 @@ from operators.worked_examples import CROSSOVER, DIFFERENCE, Family
 
 TEMPERATURE = 0.5
 MAX_TOKENS = 1000
+ECHO = 4
+"""Words in a row that are taken for a copy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,10 +138,17 @@ def refuse_copy(text: str, parents: Sequence[Individual]) -> None:
 
 
 def refuse_echo(text: str, asked: str, parents: Sequence[Individual]) -> None:
-    """Return nothing. Raises OperatorError when ``text`` stands in the request, outside of the parents' own words.
+    """Return nothing. Raises OperatorError when most of ``text`` stands in the request, parents' own words aside.
 
-    Small models repeat what they are told to do in place of doing it.
+    Small models repeat what they are told to do, or the cases they are shown, in place of doing it. Compared are runs
+    of `ECHO` words; a shorter text is no echo.
     """
-    repeated = normalised(text) in normalised(asked)
-    if repeated and not any(normalised(text) in normalised(parent.prompt.text) for parent in parents):
-        raise OperatorError("expected a new prompt, got a piece of the request; try again, or name another model")
+    own = set().union(*(_runs(parent.prompt.text) for parent in parents))
+    written, heard = _runs(text) - own, _runs(asked)
+    if written and len(written & heard) > len(written) / 2:
+        raise OperatorError("expected a new prompt, got words of the request; try again, or name another model")
+
+
+def _runs(text: str) -> set[tuple[str, ...]]:
+    words = re.findall(r"\w+", text.casefold())
+    return {tuple(words[place : place + ECHO]) for place in range(len(words) - ECHO + 1)}

@@ -26,10 +26,12 @@ from evo.objectives import QUALITY
 from evo.ports import Proposal
 from operators.arguments import at_least, between, one_of
 from operators.credit import Credit, drawn_operator, paired_gain
+from operators.few_shot import FewShot
 from operators.induction import Induce
 from operators.initialisation import require_living
 from operators.members import renewed
-from operators.novelty import REMEMBERED, Novel, text_of
+from operators.novelty import REMEMBERED, Content, Novel, content_of
+from operators.race import length_of
 from operators.recipes import Stock, check_weights, recipe_for
 from operators.seeds import Seed
 from operators.steady_state import Birth, origins_of
@@ -47,6 +49,8 @@ WEIGHTS = (
     ("reframe", 0.04),
     ("phrase-crossover", 0.03),
 )
+PENALISED = 400
+"""Characters that the penalty for length is due for, about 100 tokens."""
 RENEWAL = "renewal"
 """What a birth after a restart is credited to: nobody."""
 IN_FLIGHT: Mapping[str, int] = {"calls": 4, "time": 16}
@@ -65,8 +69,8 @@ class TideState:
     pending: tuple[Birth, ...] = ()
     origins: tuple[tuple[int, Individual], ...] = ()
     """What members that are edits were edited from: their phrases can be put back."""
-    known: tuple[str, ...] = ()
-    """The latest prompts that were born, normalised."""
+    known: tuple[Content, ...] = ()
+    """The latest prompts that were born."""
     idle: int = 0
     """Births since the best last changed."""
     renewals: int = 0
@@ -80,11 +84,14 @@ class Tide:
     Args:
         population: Most members.
         tournament: How many compete to become a parent, drawn with replacement.
-        operators: Prior weight of each operator; names as in ``steady-state``.
+        operators: Prior weight of each operator; names as in ``steady-state``. Births go by these at first, somewhat
+            sharper than they are. ``few-shot`` changes worked examples whatever ``evolve`` says, and takes part only
+            where a row's target is a reply that would score.
         credits: What earlier runs taught of operators: by name [births with a gain, mean gain]. None: nothing.
         credit_from: An earlier run's folder, from which ``credits`` are filled in when a run begins.
         optimize_for: ``calls`` has 4 births under way at once; ``time`` 16, which breed from staler parents.
-        length_penalty: Taken off the mean score in ranking for every 400 characters, about 100 tokens.
+        length_penalty: Taken off the mean score in ranking for every 400 characters, about 100 tokens, worked examples
+            included.
         objectives: With quality and others of tokens, cost and latency, NSGA-II says who lives and breeds, so that a
             front of prompts evolves; see it with ``evo best --front``. The winner is still the best by quality.
         patience: Births without a new best after which all but the best make room; None: never.
@@ -165,14 +172,14 @@ class Tide:
         if any(member.number == individual.number for member in state.living):
             return self._ranked(state, renewed(state.living, individual))
         birth = next((birth for birth in state.pending if birth.number == individual.number), None)
-        fresh = individual.status != FAILED and text_of(individual.prompt) not in state.known
+        fresh = individual.status != FAILED and content_of(individual.prompt) not in state.known
         after = self._ranked(state, (*state.living, *([individual] if individual.ok else [])))
         after = replace(
             after,
             pending=tuple(other for other in state.pending if other.number != individual.number),
             origins=origins_of(state.origins, birth, after.living),
-            credits=tuple(_credited(credit, birth, individual, state.living, fresh=fresh) for credit in state.credits),
-            known=(*state.known, text_of(individual.prompt))[-REMEMBERED:] if fresh else state.known,
+            credits=tuple(self._credited(credit, birth, individual, state.living, fresh) for credit in state.credits),
+            known=(*state.known, content_of(individual.prompt))[-REMEMBERED:] if fresh else state.known,
             idle=after.idle + (birth is not None),
         )
         return self._restarted(after)
@@ -188,7 +195,10 @@ class Tide:
 
     def value(self, individual: Individual) -> float:
         """Return what members are ranked by: the mean score less the penalty for length."""
-        return individual.fitness - self.length_penalty * individual.prompt.length / 400
+        return individual.fitness - self._penalty(individual)
+
+    def _penalty(self, individual: Individual) -> float:
+        return self.length_penalty * length_of(individual) / PENALISED
 
     def _ranked(self, state: TideState, members: Sequence[Individual]) -> TideState:
         """Return the state with the best of these as its living; of several that show a model the same, the best."""
@@ -207,7 +217,9 @@ class Tide:
     def _bred(self, state: TideState, rng: np.random.Generator) -> tuple[str, Proposal]:
         if state.renewals:
             return RENEWAL, self._renewal(state)
-        weights = {name: weight for name, weight in self.weights.items() if recipe_for(name)[1] <= len(state.living)}
+        unable = {name for name in self.weights if recipe_for(name)[1] > len(state.living)}
+        unable |= set() if state.brief.targets_are_replies else {FewShot.name}
+        weights = {name: weight for name, weight in self.weights.items() if name not in unable}
         if not any(weights.values()):
             weights = {"edit": 1.0}
         known = {credit.operator: credit for credit in state.credits}
@@ -235,20 +247,22 @@ class Tide:
             standing(state.living, self.objectives) or self.value,
         )
 
+    def _credited(
+        self, credit: Credit, birth: Birth | None, child: Individual, living: Sequence[Individual], fresh: bool
+    ) -> Credit:
+        """Return the credit after a birth: a gain counts as members are ranked, less what the child is longer."""
+        if birth is None or birth.base is None or birth.operator != credit.operator:
+            return credit
+        base = next((one for one in living if one.number == birth.base.number), birth.base)
+        gain = paired_gain(child, base) if fresh else None
+        net = None if gain is None else gain - self._penalty(child) + self._penalty(base)
+        return credit.after(net, fresh=fresh)
+
     def _first_credit(self, name: str) -> Credit:
         logged = {"induce": "induce-forward"}.get(name, name)
         known = self.credits or {}
         births, gain = known.get(name, known.get(logged, (0.0, 0.0)))
         return Credit(name, births, births * gain)
-
-
-def _credited(
-    credit: Credit, birth: Birth | None, child: Individual, living: Sequence[Individual], *, fresh: bool
-) -> Credit:
-    if birth is None or birth.base is None or birth.operator != credit.operator:
-        return credit
-    base = next((one for one in living if one.number == birth.base.number), birth.base)
-    return credit.after(paired_gain(child, base) if fresh else None, fresh=fresh)
 
 
 def _check_credit(name: str, known: Sequence[float], weights: Mapping[str, float] | None) -> None:

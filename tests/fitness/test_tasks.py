@@ -1,6 +1,7 @@
 import json
 import pickle
 from collections import Counter
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -398,3 +399,20 @@ def test_the_fingerprint_follows_rows_layout_and_scorer():
 def test_seed_prompts_are_optional():
     assert loaded(toy_rows(20)).brief.seeds == ()
     assert loaded(toy_rows(20), ["A", "B"]).brief.seeds == (Prompt.of("A"), Prompt.of("B"))
+
+
+@pytest.mark.parametrize(
+    ("scorer", "targets", "replies"),
+    [
+        ("exact", ["yes", "no"], True),
+        ({"name": "exact", "any_of": True}, ['["yes", "yeah"]', '["no"]'], False),
+        ({"name": "regex", "pattern": "y"}, ["yes", "no"], False),
+        ("numeric", ["1", "2"], True),
+    ],
+)
+def test_targets_are_worked_examples_only_where_they_are_replies_that_score(
+    scorer: Any, targets: list[str], replies: bool
+) -> None:
+    rows = [{"input": f"text {place}", "target": target} for place, target in enumerate(targets * 3)]
+    task = load_task(TaskSettings.model_validate({"data": {"dev": rows}, "scorer": scorer}), ["Sort."], 0)
+    assert task.brief.targets_are_replies == replies

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evo.errors import OperatorError
-from evo.model import Individual, Prompt
+from evo.model import Demo, Individual, Prompt, demos_of, with_demos
 from evo.ports import Llm
-from operators.novelty import Novel, resemblance, text_of
+from operators.novelty import Novel, content_of, resemblance
 
 PARENT = individual(0, "Read the message and answer with one word: complaint, praise or question.")
 
@@ -28,8 +28,18 @@ class Writes:
         return parents[0].prompt.with_text(self.text)
 
 
+@dataclass(frozen=True)
+class Shows:
+    name: ClassVar[str] = "shows"
+    demos: tuple[Demo, ...]
+
+    async def __call__(self, parents: Sequence[Individual], llm: Llm, rng: np.random.Generator) -> Prompt:
+        del llm, rng
+        return with_demos(parents[0].prompt, self.demos)
+
+
 async def born(text: str, *known: str) -> Prompt:
-    novel = Novel(Writes(text), tuple(text_of(Prompt.of(one)) for one in known))
+    novel = Novel(Writes(text), tuple(content_of(Prompt.of(one)) for one in known))
     return await novel([PARENT], ScriptedLlm(lambda _: ""), np.random.default_rng(0))
 
 
@@ -57,7 +67,7 @@ async def test_a_letter_in_a_long_prompt_does_not_make_it_new() -> None:
 
 async def test_another_part_makes_a_prompt_new() -> None:
     child = PARENT.prompt.with_part("system", "You sort mail.")
-    assert text_of(child) != text_of(PARENT.prompt)
+    assert content_of(child) != content_of(PARENT.prompt)
 
 
 def test_it_goes_by_the_name_of_what_it_wraps() -> None:
@@ -68,3 +78,16 @@ def test_it_goes_by_the_name_of_what_it_wraps() -> None:
 def test_resemblance_is_symmetric_and_one_for_the_same(first: str, second: str) -> None:
     assert 0 <= resemblance(first, second) == resemblance(second, first) <= 1
     assert resemblance(first, first) == 1
+
+
+async def test_other_worked_examples_or_another_order_of_them_make_a_prompt_new() -> None:
+    demos = tuple(Demo(f"A long message about the matter number {number}.", "praise") for number in range(4))
+    base = individual(0, "")
+    shown = replace(base, prompt=with_demos(PARENT.prompt, demos))
+    for changed, new in ((demos, False), (demos[::-1], True), (demos[:3], True)):
+        novel = Novel(Shows(changed), (content_of(shown.prompt),))
+        if new:
+            assert demos_of(await novel([shown], ScriptedLlm(lambda _: ""), np.random.default_rng(0))) == changed
+        else:
+            with pytest.raises(OperatorError, match="nearly"):
+                await novel([shown], ScriptedLlm(lambda _: ""), np.random.default_rng(0))

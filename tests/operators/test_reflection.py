@@ -70,6 +70,33 @@ async def test_copies_and_unusable_replies_are_refused() -> None:
             await Reflect(ROWS)([PARENT], llm(reply), np.random.default_rng(0))
 
 
+@pytest.mark.parametrize(
+    ("reply", "echo"),
+    [
+        ("What do the wrong cases have in common?", True),
+        ("Study them and write a better instruction. Feedback: expected", True),
+        ("Sort it by what the writer feels about the matter.", False),
+        ("Sort it.", True),
+        ("Name it.", False),
+    ],
+)
+async def test_words_of_the_request_are_no_instruction(reply: str, echo: bool) -> None:
+    try:
+        child = await Reflect(ROWS)([PARENT], llm(f"<prompt>{reply}</prompt>"), np.random.default_rng(0))
+    except OperatorError:
+        assert echo
+    else:
+        assert not echo
+        assert child.text == reply
+
+
+async def test_what_a_parent_said_is_no_echo() -> None:
+    parent = replace(PARENT, prompt=Prompt.of("What do the wrong cases have in common? Sort the text into two piles."))
+    kept = "Sort the text into two piles."
+    child = await Reflect(ROWS)([parent], llm(f"<prompt>{kept}</prompt>"), np.random.default_rng(0))
+    assert child.text == kept
+
+
 async def test_one_part_is_rewritten_and_the_others_are_shown_as_staying() -> None:
     parts = {"system": "Be kind.", "instruction": "Sort it.", "stage-2": "Check it.", "examples": "[]", "_gene": "x"}
     parent = replace(PARENT, prompt=Prompt.of(parts).focused("system"))

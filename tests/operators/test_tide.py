@@ -1,15 +1,16 @@
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
-from breeding import ask_all, brief, failed, individual, tell_all
+from breeding import SEEDS, ScriptedLlm, ask_all, brief, failed, individual, tell_all
 
-from evo.errors import ConfigError
-from evo.model import DROPPED, Evaluation, Outcome
+from evo.errors import ConfigError, OperatorError
+from evo.model import DROPPED, Demo, Evaluation, Outcome, Prompt, with_demos
 from operators.novelty import Novel
 from operators.seeds import Seed
 from operators.tide import Tide
@@ -99,12 +100,51 @@ def test_more_evidence_on_a_member_ranks_it_anew_and_is_no_birth() -> None:
 
 
 def test_a_gain_is_credited_to_the_operator_against_the_parent_it_varied() -> None:
-    method = Tide(operators={"edit": 1.0})
+    method = Tide(operators={"edit": 1.0}, length_penalty=0.0)
     state = begun(method, (0.25,))
     _, state = bred(method, state, 9)
     state = method.tell(state, individual(9, "A child.", 1.0))
     (credit,) = state.credits
     assert (credit.gains, credit.total, credit.fresh) == (1, 0.75, 1)
+
+
+def test_what_a_child_is_longer_comes_off_its_gain_worked_examples_included() -> None:
+    method = Tide(operators={"edit": 1.0}, length_penalty=0.04)
+    state = begun(method, (0.25,))
+    _, state = bred(method, state, 9)
+    child = individual(9, "", 1.0)
+    longer = with_demos(Prompt.of(SEEDS[0]), (Demo("i" * 150, "a" * 50),))
+    state = method.tell(state, replace(child, prompt=longer))
+    assert state.credits[0].total == pytest.approx(0.75 - 0.02)
+
+
+def test_edits_of_a_member_with_worked_examples_are_no_repetitions() -> None:
+    method = Tide(operators={"edit": 1.0, "reframe": 1.0, "few-shot": 1.0})
+    demos = tuple(Demo(f"A long text about the matter number {number}.", "good") for number in range(4))
+    base = individual(0, "", 0.4)
+    state = method.start(brief(1))
+    _, state = ask_all(method, state, 0)
+    state = method.tell(state, replace(base, prompt=with_demos(Prompt.of("What is the tone of this text?"), demos)))
+    born = Counter[bool]()
+    for seed in range(60):
+        proposal, _ = bred(method, state, 9, seed)
+        try:
+            asyncio.run(proposal.operator(proposal.parents, ScriptedLlm(lambda _: ""), np.random.default_rng(seed)))
+        except OperatorError:
+            born[False] += 1
+        else:
+            born[True] += 1
+    assert born[False] <= 0.1 * 60
+
+
+def test_worked_examples_take_part_only_where_targets_are_replies() -> None:
+    method = Tide()
+    for replies, some in ((True, True), (False, False)):
+        state = method.start(brief(1, targets_are_replies=replies))
+        _, state = ask_all(method, state, 0)
+        state = method.tell(state, individual(0, "Sort it.", 0.4))
+        drawn = {bred(method, state, 9, seed)[0].operator.name for seed in range(200)}
+        assert ("few-shot" in drawn) == some
 
 
 def test_when_nothing_gets_better_the_best_starts_again_with_new_company() -> None:
