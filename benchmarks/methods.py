@@ -8,7 +8,7 @@ DATA is a folder with train.jsonl, dev.jsonl and test.jsonl (``input``, ``target
 (``description``). With ``--http`` the model is served on loopback by llama.cpp's OpenAI-compatible server and called
 through LiteLLM, its label read from its text; else it runs in process and labels are scored by their likelihood.
 A method may carry arguments: ``evoprompt-ga population=6 generations=4``; methods are parted by commas, or by
-semicolons where there is one, as in ``tide; tide operators={"reflect":1,"edit":1}``, and so are the racing policies
+semicolons where there is one, as in ``tide operators={"reflect":1,"edit":1};``, and so are the racing policies
 each of them is run with: ``--racing "full,subset n=50,lazy"``.
 With ``--after N`` the whole budget is the search's: the winner, and the best seed prompt by dev, are scored on N test
 rows when it has ended, and what they got is kept in the storage. Prints a row for each run as it ends, wins and losses
@@ -88,7 +88,7 @@ def main() -> None:
 
 
 def _parted(list_of: str) -> list[str]:
-    return [one.strip() for one in list_of.split(";" if ";" in list_of else ",")]
+    return [one.strip() for one in list_of.split(";" if ";" in list_of else ",") if one.strip()] or [""]
 
 
 def _named(words: str) -> dict[str, Any]:

@@ -121,7 +121,7 @@ class RunSettings(Settings):
     """Turns texts into vectors, for methods that compare prompts by them."""
     judge_model: ModelSettings | None = None
     """Judges replies, the same for all islands, where the scorer has them judged."""
-    method: NamedSettings = Field(default_factory=lambda: NamedSettings(name="steady-state"))
+    method: NamedSettings = Field(default_factory=lambda: NamedSettings(name="tide"))
     racing: NamedSettings | None = None
     final_race: int = Field(default=4, ge=1)
     """How many of the best race on the dev rows they lack, before the winner is tested; 1: none."""
