@@ -118,6 +118,7 @@ def test_an_inline_run_writes_the_calls_of_one_turn_at_once(tmp_path, monkeypatc
         {"data": toy_rows(60), "scorer": "choice"},
         prompts=["What is the tone?"],
         model="fake/toy",
+        method="steady-state",
         budget={"calls": 300},
         concurrency=10,
         executor="inline",

@@ -100,7 +100,7 @@ def test_only_settings_that_differ_are_named_and_no_secret_is(tmp_path: Path) ->
     manifest["settings"]["method"]["arguments"] = {"api_key": "sk-12345678"}
     write_json(other.path / "run.json", manifest)
     settings = compare(one, other).settings
-    assert settings["method.name"] == ("evoprompt-de", "steady-state")
+    assert settings["method.name"] == ("evoprompt-de", "tide")
     assert settings["budget.calls"] == (None, 9)
     assert "sk-12345678" not in repr(settings)
     assert "seed" not in settings

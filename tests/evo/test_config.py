@@ -258,7 +258,7 @@ def test_the_same_key_in_two_mappings_aliases_and_merges_are_no_repetition(read)
 
 def test_a_change_without_a_name_goes_to_what_stands_there_by_default(read):
     settings = read(TASK, "method.population=6", "model.temperature=0.5", "task.scorer.by=text")
-    assert settings.method == NamedSettings(name="steady-state", population=6)
+    assert settings.method == NamedSettings(name="tide", population=6)
     assert (settings.model.name, settings.model.temperature) == ("local/smollm2-135m", 0.5)
     assert settings.task.scorer == NamedSettings(name="choice", by="text")
     with pytest.raises(ConfigError, match=r"racing.name' is missing"):
