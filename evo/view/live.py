@@ -24,6 +24,9 @@ PAUSE_S = 2.0
 SHARE = 0.1
 """Most of one processor that making stories takes: after one that took 3 s the next comes 30 s later."""
 
+PATIENCE_S = 10.0
+"""How long the end waits for a story under way."""
+
 
 class LiveStory:
     """A run's story as JSON, with a version; for any number of threads at once."""
@@ -31,6 +34,8 @@ class LiveStory:
     def __init__(self, run: Run, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._run, self._clock = run, clock
         self._lock = threading.Lock()
+        self._closed = False
+        """Whether the lock is kept for good."""
         self._seen: Hashable = None
         self._due = clock()
         self._story, self._version, self._error, self._born = "null", "", "", 0
@@ -49,6 +54,13 @@ class LiveStory:
             "born": self._born,
         }
         return f'{json.dumps(about)[:-1]},"story":{"null" if since == self._version else self._story}}}'.encode()
+
+    def close(self) -> None:
+        """Make no story any more, and wait some seconds for the one under way.
+
+        Python may hang at its end where Arrow is at work in a thread that nobody waits for.
+        """
+        self._closed = self._closed or self._lock.acquire(timeout=PATIENCE_S)
 
     def _look(self) -> None:
         # The first ones wait for a story; later ones get the last while the next is being made.

@@ -48,7 +48,8 @@ class Watching:
     def __init__(self, run: Run, *, port: int = 0) -> None:
         token = secrets.token_urlsafe(24)
         about = {"description": run.settings.task.description, "run": run.path.resolve().name}
-        site = partial(_Visit, token=token, page=live_html(title_of(about)).encode(), live=LiveStory(run))
+        self._live = LiveStory(run)
+        site = partial(_Visit, token=token, page=live_html(title_of(about)).encode(), live=self._live)
         try:
             self._server = ThreadingHTTPServer((HOST, port), site)
         except (OSError, OverflowError) as error:
@@ -63,6 +64,7 @@ class Watching:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+        self._live.close()
 
     def __enter__(self) -> Watching:
         return self

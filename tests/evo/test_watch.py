@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import http.client
 import json
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -75,6 +76,33 @@ def test_a_look_at_a_run_that_stands_still_reads_nothing_of_it(tmp_path: Path, m
     clock.now += 1000
     monkeypatch.setattr(live, "story", lambda _: pytest.fail("read again"))
     assert [told(following, version)["story"] for _ in range(3)] == [None, None, None]
+
+
+def test_the_end_waits_for_the_story_under_way_and_makes_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go_on, made = threading.Event(), threading.Event(), []
+
+    def slow(_: Run) -> Any:
+        begun.set()
+        assert go_on.wait(10)
+        made.append(1)
+        return {"head": {"births": len(made)}}
+
+    monkeypatch.setattr(live, "story", slow)
+    clock = Clock()
+    following = LiveStory(reported(tmp_path), clock=clock)
+    asking = threading.Thread(target=told, args=(following,))
+    asking.start()
+    assert begun.wait(10)
+    threading.Timer(0.1, go_on.set).start()
+    following.close()
+    assert made == [1]
+    following.close()
+    asking.join()
+    clock.now += 1000
+    assert told(following)["story"] == {"head": {"births": 1}}
+    assert made == [1]
 
 
 def test_however_often_one_asks_stories_take_a_tenth_of_the_time(
