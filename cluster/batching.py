@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import Generic, ParamSpec, TypeVar
+from typing import Generic, TypeVar
 
 from cluster.ports import Answer, BrokerPort
 from evo.budget import Usage
@@ -16,8 +16,6 @@ from evo.receipts import CANCELLED, NO_SETBACK, Admission, Receipt, Setback
 
 Item = TypeVar("Item")
 Reply = TypeVar("Reply")
-T = TypeVar("T")
-P = ParamSpec("P")
 
 
 class BatchingLedger:
@@ -31,8 +29,8 @@ class BatchingLedger:
 
     def __init__(self, worker: int, broker: BrokerPort, gather_s: float) -> None:
         self._worker, self._broker = worker, broker
-        self._admissions = _Batch(partial(broker.admit_all, worker), gather_s, self._give_back)
-        self._receipts = _Batch(partial(broker.settle, worker), gather_s)
+        self._admissions = _Batch(self._admit_all, gather_s, self._give_back)
+        self._receipts = _Batch(self._settle_all, gather_s)
 
     async def admit(self, admission: Admission) -> Completion | None:
         """See `evo.receipts.Ledger.admit`."""
@@ -81,6 +79,13 @@ class BatchingLedger:
         except EvoError as error:
             return None, error, False
 
+    async def _admit_all(self, admissions: Sequence[Admission]) -> Sequence[Answer]:
+        return await self._broker.admit_all(self._worker, admissions)
+
+    async def _settle_all(self, receipts: Sequence[Receipt]) -> Sequence[None]:
+        await self._broker.settle(self._worker, receipts)
+        return [None] * len(receipts)
+
 
 class _Batch(Generic[Item, Reply]):
     """Sends what comes within a moment as one, and gives everyone their own part of the reply.
@@ -112,11 +117,8 @@ class _Batch(Generic[Item, Reply]):
 
     def _set_off(self) -> None:
         batch, self._gathered = self._gathered, []
-        said = self._send([item for item, _ in batch])
-        if isinstance(said, asyncio.Future) and said.done():  # a broker in this process: nobody waits a turn for it
-            self._deliver(batch, said)
-            return
-        sent = asyncio.ensure_future(said)
+        items = [item for item, _ in batch]
+        sent = asyncio.ensure_future(self._send(items))
         # The event loop holds tasks weakly: without the set one could vanish before it is done.
         self._under_way.add(sent)
         sent.add_done_callback(partial(self._deliver, batch))
@@ -136,13 +138,3 @@ class _Batch(Generic[Item, Reply]):
                 reply.set_exception(error)
             else:
                 reply.set_result(sent.result()[place])
-
-
-def at_once(do: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> asyncio.Future[T]:
-    """Return as a future what can be said at once: in the same process nobody waits a turn of the loop for it."""
-    said: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-    try:
-        said.set_result(do(*args, **kwargs))
-    except Exception as error:  # noqa: BLE001 - it is raised where the future is awaited
-        said.set_exception(error)
-    return said

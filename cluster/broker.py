@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from cluster.batching import at_once
 from cluster.glance import glance
 from cluster.jobs import Job, JobQueue, merged, shards
 from cluster.market import Market, Migrants
@@ -110,10 +109,10 @@ class Broker:
         job = await self._jobs.take(worker)
         return None if job is None else replace(job, slots=max(1, self._concurrency // self._workers))
 
-    def admit_all(self, worker: int, admissions: Sequence[Admission]) -> Awaitable[Sequence[Answer]]:
+    async def admit_all(self, worker: int, admissions: Sequence[Admission]) -> Sequence[Answer]:
         """Return what can be said of each call at once."""
-        tried = (self._try_admit(worker, admission, queue=False) for admission in admissions)
-        return at_once(lambda: [(answer, error, wait is not None) for answer, error, wait in tried])
+        answers = [self._try_admit(worker, admission, queue=False) for admission in admissions]
+        return [(answer, error, wait is not None) for answer, error, wait in answers]
 
     async def admit(self, worker: int, admission: Admission) -> Completion | None:
         """See `evo.receipts.Ledger.admit`."""
@@ -132,19 +131,25 @@ class Broker:
         if self._jobs.is_lost(worker):
             raise interrupted()
         self.ledger.fail(admission, billed, setback)
-        self._stop_if_given_up()
+        await self._stop_if_given_up()
         return await self.ledger.retry(admission, setback.wait_s)
 
     async def hedge(self, worker: int, admission: Admission) -> bool:
         """See `evo.receipts.Ledger.hedge`."""
         return not self._jobs.is_lost(worker) and await self.ledger.hedge(admission)
 
-    def settle(self, worker: int, receipts: Sequence[Receipt]) -> Awaitable[Sequence[None]]:
+    async def settle(self, worker: int, receipts: Sequence[Receipt]) -> None:
         """See `evo.receipts.Ledger.settle`. Late receipts of a lost worker are not booked: its calls were, when it was.
 
-        Another worker may have the same calls under way by now, which these must not end. A reply for each.
+        Another worker may have the same calls under way by now, which these must not end.
         """
-        return at_once(self._settle, worker, receipts)
+        if self._jobs.is_lost(worker):
+            return
+        self._jobs.desk(worker).keys.difference_update(receipt.key for receipt in receipts)
+        with self.store.writing():
+            self.ledger.settle_all(receipts)
+        self._turns.answered(receipts)
+        await self._stop_if_given_up()
 
     async def finish(self, worker: int, job: int, result: Evaluation | Completion | EvoError) -> None:
         """Take a job's result, or the error that ended it."""
@@ -159,7 +164,13 @@ class Broker:
 
     async def stop(self, error: EvoError | None = None) -> None:
         """End the search: no further call is admitted. With an error the whole run has failed."""
-        self._stop(error)
+        self.failure = self.failure or error
+        self.ledger.stop(error or interrupted())
+        self.market.close(interrupted())
+        self._turns.let_all_go()
+        self._jobs.refuse(interrupted())
+        if error is not None:
+            self._jobs.abort(interrupted())
 
     async def share(self, workers: int) -> None:
         """Share the calls under way among so many workers; each hears of it with its next work."""
@@ -219,27 +230,9 @@ class Broker:
         self.ledger.stop(self.failure)
         self.store.journal.append({"events": [event_row(ROOT_ISLAND, phase)]})
 
-    def _stop(self, error: EvoError | None) -> None:
-        self.failure = self.failure or error
-        self.ledger.stop(error or interrupted())
-        self.market.close(interrupted())
-        self._turns.let_all_go()
-        self._jobs.refuse(interrupted())
-        if error is not None:
-            self._jobs.abort(interrupted())
-
-    def _stop_if_given_up(self) -> None:
+    async def _stop_if_given_up(self) -> None:
         if self.ledger.given_up is not None and self.failure is None:
-            self._stop(self.ledger.given_up)
-
-    def _settle(self, worker: int, receipts: Sequence[Receipt]) -> Sequence[None]:
-        if not self._jobs.is_lost(worker):
-            self._jobs.desk(worker).keys.difference_update(receipt.key for receipt in receipts)
-            with self.store.writing():
-                self.ledger.settle_all(receipts)
-            self._turns.answered(receipts)
-            self._stop_if_given_up()
-        return [None] * len(receipts)
+            await self.stop(self.ledger.given_up)
 
     def _try_admit(
         self, worker: int, admission: Admission, *, queue: bool = True

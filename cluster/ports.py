@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from cluster.jobs import Job
@@ -56,7 +56,7 @@ class BrokerPort(Protocol):
         """Admit a call, waiting until it can be said whether."""
         ...
 
-    def admit_all(self, worker: int, admissions: Sequence[Admission]) -> Awaitable[Sequence[Answer]]:
+    async def admit_all(self, worker: int, admissions: Sequence[Admission]) -> Sequence[Answer]:
         """Admit calls, those that can be at once."""
         ...
 
@@ -70,8 +70,8 @@ class BrokerPort(Protocol):
         """Reserve an attempt beside one under way, if there is room."""
         ...
 
-    def settle(self, worker: int, receipts: Sequence[Receipt]) -> Awaitable[Sequence[None]]:
-        """Record calls; a reply for each."""
+    async def settle(self, worker: int, receipts: Sequence[Receipt]) -> None:
+        """Record calls."""
         ...
 
     async def finish(self, worker: int, job: int, result: Evaluation | Completion | EvoError) -> None:

@@ -127,10 +127,9 @@ class RemoteBroker:
         granted: bool = await self._call("hedge", worker, admission)
         return granted
 
-    async def settle(self, worker: int, receipts: Sequence[Receipt]) -> Sequence[None]:
+    async def settle(self, worker: int, receipts: Sequence[Receipt]) -> None:
         """See `Broker.settle`."""
-        replies: Sequence[None] = await self._call("settle", worker, receipts)
-        return replies
+        await self._call("settle", worker, receipts)
 
     async def finish(self, worker: int, job: int, result: Evaluation | Completion | EvoError) -> None:
         """See `Broker.finish`."""

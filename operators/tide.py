@@ -217,9 +217,11 @@ class Tide:
     def _bred(self, state: TideState, rng: np.random.Generator) -> tuple[str, Proposal]:
         if state.renewals:
             return RENEWAL, self._renewal(state)
-        unable = {name for name in self.weights if recipe_for(name)[1] > len(state.living)}
-        unable |= set() if state.brief.targets_are_replies else {FewShot.name}
-        weights = {name: weight for name, weight in self.weights.items() if name not in unable}
+        weights = {
+            name: weight
+            for name, weight in self.weights.items()
+            if recipe_for(name)[1] <= len(state.living) and (name != FewShot.name or state.brief.targets_are_replies)
+        }
         if not any(weights.values()):
             weights = {"edit": 1.0}
         known = {credit.operator: credit for credit in state.credits}

@@ -41,11 +41,10 @@ class Desk:
         await asyncio.sleep(self.delay_s)
         return None
 
-    async def settle(self, worker: int, receipts: Sequence[Receipt]) -> list[None]:
+    async def settle(self, worker: int, receipts: Sequence[Receipt]) -> None:
         if self.broken:
             raise self.broken
         self.settled.append(list(receipts))
-        return [None] * len(receipts)
 
 
 def admission(key: str) -> Admission:

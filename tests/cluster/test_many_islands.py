@@ -46,7 +46,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 
 def test_no_island_starves_when_calls_are_few(tmp_path: Path):
-    run = run_of(tmp_path, budget={"calls": 1000}, topology="star")
+    run = run_of(tmp_path, budget={"calls": 700}, topology="star")
     born = Counter(row["island"] for row in run.individuals().to_pylist() if row["operator"] != MIGRATION)
     births = [born[island] for island in range(ISLANDS)]
     assert sum(births) >= 3 * ISLANDS, "the budget was too small to tell"
