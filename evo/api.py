@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -141,14 +144,38 @@ def _read(
 def _finish(engine: Engine, path: Path) -> Run:
     engine.start()
     try:
-        while not engine.wait(0.2):
-            pass
-    except KeyboardInterrupt:
+        with _interrupts(engine.stop):
+            while not engine.wait(0.2):
+                pass
+        engine.result()
+    except (KeyboardInterrupt, Interrupted):
         engine.stop()
         engine.wait()
         raise Interrupted(f"stopped; everything so far is in {path}: evo.resume({str(path)!r}) goes on") from None
-    engine.result()
     return Run(path)
+
+
+@contextmanager
+def _interrupts(stop: Callable[[], None]) -> Iterator[None]:
+    """Call ``stop`` at the first interrupt; raised as an exception it is lost where Python finalises an object.
+
+    Later interrupts raise KeyboardInterrupt. In other threads, which get none, and under a handler of the caller's
+    own, nothing changes.
+    """
+    ours = threading.current_thread() is threading.main_thread()
+    if not ours or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield
+        return
+
+    def on_interrupt(_number: int, _frame: Any) -> None:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        stop()
+
+    signal.signal(signal.SIGINT, on_interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _changed(folder: RunFolder, caps: Mapping[str, Any]) -> BudgetSettings:
