@@ -100,7 +100,7 @@ def _named(words: str) -> dict[str, Any]:
 def _run(options: argparse.Namespace, words: str, racing: str, model: dict[str, Any], seed: int) -> dict[str, Any]:
     task = json.loads((options.data / "task.json").read_text())
     splits = {"train": options.dev, "dev": options.dev, "test": options.after or options.test}
-    rows = {split: _drawn(options.data / f"{split}.jsonl", count) for split, count in splits.items()}
+    rows = {split: drawn_rows(options.data / f"{split}.jsonl", count) for split, count in splits.items()}
     prompts = [line.strip() for line in (options.data / "initial_prompts.txt").read_text().splitlines() if line.strip()]
     started, cpu = time.perf_counter(), time.process_time()
     sealed = rows.pop("test") if options.after else []
@@ -137,21 +137,28 @@ def _run(options: argparse.Namespace, words: str, racing: str, model: dict[str, 
 
 def _tested(result: dict[str, Any], rows: list[Row], model: dict[str, Any], storage: Path) -> dict[str, Any]:
     """Return a result whose winner and best seed prompt by dev are scored on rows that no search has seen."""
-    sides = [{"parts": result[side]["parts"], "model": model, "rows": rows} for side in ("winner", "baseline")]
-    keys = [digest(json.dumps(side, sort_keys=True)) for side in sides]
-    kept = storage / "tested.json"
-    known = json.loads(kept.read_text()) if kept.exists() else {}
-    for key, side in zip(keys, sides, strict=True):
-        if key not in known:
-            known[key] = asyncio.run(_scores(**side))
-    kept.write_text(json.dumps(known))
-    winner, baseline = (dict(enumerate(known[key])) for key in keys)
+    sides = [
+        dict(enumerate(scores_after(result[side]["parts"], model, rows, storage))) for side in ("winner", "baseline")
+    ]
+    winner, baseline = sides
     means = [
         asdict(mean_interval(scores.values())) | {"mean": np.mean(list(scores.values()))}
         for scores in (winner, baseline)
     ]
-    gain = None if keys[0] == keys[1] else asdict(paired_difference(winner, baseline, child_rng(0, "after")))
+    same = result["winner"]["parts"] == result["baseline"]["parts"]
+    gain = None if same else asdict(paired_difference(winner, baseline, child_rng(0, "after")))
     return {"winner": {**result["winner"], "test": means[0]}, "baseline": {"test": means[1]}, "gain": gain}
+
+
+def scores_after(parts: list[list[str]], model: dict[str, Any], rows: list[Row], storage: Path) -> list[float]:
+    """Return a prompt's scores on rows that no search has seen, asked once for each prompt and kept in the storage."""
+    key = digest(json.dumps({"parts": parts, "model": model, "rows": rows}, sort_keys=True))
+    kept = storage / "tested.json"
+    known: dict[str, list[float]] = json.loads(kept.read_text()) if kept.exists() else {}
+    if key not in known:
+        known[key] = asyncio.run(_scores(parts, model, rows))
+        kept.write_text(json.dumps(known))
+    return known[key]
 
 
 async def _scores(parts: list[list[str]], model: dict[str, Any], rows: list[Row]) -> list[float]:
@@ -163,7 +170,7 @@ async def _scores(parts: list[list[str]], model: dict[str, Any], rows: list[Row]
     return [scores[row] for row in sorted(scores)]
 
 
-def _drawn(path: Path, count: int) -> list[Row]:
+def drawn_rows(path: Path, count: int) -> list[Row]:
     """Return ``count`` rows, the same for everybody: drawn target by target in turn, as files may be sorted."""
     piles: dict[str, list[Row]] = {}
     with path.open() as lines:
