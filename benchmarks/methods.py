@@ -147,7 +147,8 @@ def _tested(result: dict[str, Any], rows: list[Row], model: dict[str, Any], stor
     ]
     same = result["winner"]["parts"] == result["baseline"]["parts"]
     gain = None if same else asdict(paired_difference(winner, baseline, child_rng(0, "after")))
-    return {"winner": {**result["winner"], "test": means[0]}, "baseline": {"test": means[1]}, "gain": gain}
+    tested = {side: {**result[side], "test": mean} for side, mean in zip(("winner", "baseline"), means, strict=True)}
+    return {**tested, "gain": gain}
 
 
 def scores_after(parts: list[list[str]], model: dict[str, Any], rows: list[Row], storage: Path) -> list[float]:
