@@ -15,6 +15,8 @@ from evo.settings import ModelSettings, NamedSettings, RunSettings
 from evo.status import Snapshot
 
 Watch = Callable[[Snapshot], None]
+OWN = "own"
+"""The racing policy of methods that name the rows of their births themselves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,20 @@ class Commission:
         """Place of the model that judges in ``models``; None where the scorer asks none."""
         judge = self.settings.judge_model
         return self.models.index(judge) if judge is not None and self.task.judge_calls else None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a user should know of these settings: the task's notes, and whom a racing policy has no say over."""
+        racing = self.settings.racing
+        if racing is None or racing.name == OWN:
+            return self.task.notes
+        own = [
+            island.method.name
+            for number, island in enumerate(self.settings.archipelago)
+            if island.method is not None and self.ground(number).method.racing == OWN
+        ]
+        notes = (f"{name} names the rows of its births itself: racing {racing.name} has no say in them" for name in own)
+        return (*self.task.notes, *dict.fromkeys(notes))
 
     def kin_of(self, island: int) -> tuple[int, ...]:
         """Return the islands whose prompts are scored by this island's task model, itself among them."""
@@ -123,8 +139,8 @@ def final_calls(order: Commission) -> FinalCalls:
     """Return how many calls the final race and the final test take, judged by the seed prompts."""
     test, dev = order.task.examples("test"), order.task.examples("dev")
     baseline = _dearest(order.task, test)
-    islands = range(order.settings.size)
-    known = min(order.ground(island).racing.size(len(dev)) for island in islands)
+    grounds = [order.ground(island) for island in range(order.settings.size)]
+    known = min(0 if ground.method.racing == OWN else ground.racing.size(len(dev)) for ground in grounds)
     contenders = order.settings.final_race if order.settings.final_race > 1 else 0
     lacking = dev[known:]
     return FinalCalls(max(baseline, len(test)), baseline, contenders * max(_dearest(order.task, lacking), len(lacking)))

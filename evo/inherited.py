@@ -1,4 +1,4 @@
-"""What a run takes over from an earlier one: how much its operators' children gained, and from how many births.
+"""What a run takes over from an earlier one: what its operators' births came to, failed ones too, and what they gained.
 
 Counts and means alone: they are written into the new run's settings when it begins, so that it resumes and replays
 without the earlier run. Another task may favour other operators, so a few births at most are believed of each.
@@ -6,7 +6,9 @@ without the earlier run. Another task may favour other operators, so a few birth
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from evo.errors import ConfigError
 from evo.folder import RunFolder
@@ -19,12 +21,18 @@ BELIEVED = 20
 
 
 def credits_of(folder: Path) -> dict[str, list[float]]:
-    """Return of each operator of a run [births that count, mean paired gain], by its name in the log."""
-    return {
-        row["operator"]: [float(min(BELIEVED, row["compared"])), row["gain"]]
-        for row in operator_ledger(folder).to_pylist()
-        if row["gain"] is not None
-    }
+    """Return what an operator's births in a run came to, by its name in the log: counts are scaled to `BELIEVED`.
+
+    [births with a gain, their mean paired gain, births that gave a new prompt, births that did not].
+    """
+    return {row["operator"]: _credit(row) for row in operator_ledger(folder).to_pylist()}
+
+
+def _credit(row: Mapping[str, Any]) -> list[float]:
+    share = min(1.0, BELIEVED / row["tried"])
+    fresh = row["valid"] - row["duplicates"]
+    compared = 0 if row["gain"] is None else row["compared"]
+    return [share * compared, row["gain"] or 0.0, share * fresh, share * (row["tried"] - fresh)]
 
 
 def with_credits(settings: RunSettings, base: Path) -> RunSettings:
@@ -47,6 +55,6 @@ def _filled(method: NamedSettings, base: Path) -> NamedSettings:
         return method
     if not isinstance(source, str):
         raise ConfigError(f"method {method.name} expects {ARGUMENT} as a run's folder, got {source!r}; name one")
-    folder = RunFolder.open(base / source)
+    folder = RunFolder.open(base / Path(source).expanduser())
     given = method.arguments.get(FILLED) or {}
     return NamedSettings(**{**dict(method), **method.arguments, FILLED: {**credits_of(folder.path), **given}})

@@ -32,8 +32,7 @@ class Halving:
     eta: int = 3
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "rungs", tuple(self.rungs))
-        rising("halving", "rungs", self.rungs, [10, 30, 90])
+        object.__setattr__(self, "rungs", rising("halving", "rungs", self.rungs, [10, 30, 90]))
         at_least("halving", "eta", self.eta, 2)
 
     def next(

@@ -1,7 +1,8 @@
 """Racing policies that give every newborn its rows once: all of them, some, or a few first and the rest if earned.
 
 Others are in `fitness.lazy`, `fitness.windows`, `fitness.halving` and `fitness.paired_test`. A policy goes with any
-method; where a method names the rows of a birth itself, as a bandit or a tournament does, that birth is not raced.
+method; where a method names the rows of a birth itself (`Own`), as a bandit or a tournament does, that birth is not
+raced.
 """
 
 from __future__ import annotations
@@ -36,6 +37,10 @@ class Full:
     def size(self, dev: int) -> int:
         """Return ``dev``."""
         return dev
+
+
+class Own(Full):
+    """The default of methods that name the rows of each birth themselves; who comes without any is scored on all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +83,7 @@ class Gate:
     stages: tuple[int, ...] = (24, 100)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "stages", tuple(self.stages))
-        rising("gate", "stages", self.stages, [24, 100])
+        object.__setattr__(self, "stages", rising("gate", "stages", self.stages, [24, 100]))
 
     def next(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -29,19 +30,27 @@ def staged(newborn: Individual, order: Sequence[int], stages: Sequence[int]) -> 
     return passed, ()
 
 
-def rising(policy: str, name: str, stages: Sequence[int], example: list[int]) -> None:
-    """Raise ConfigError when numbers of rows do not grow from stage to stage."""
-    if not stages or stages[0] < 1 or any(a >= b for a, b in pairwise(stages)):
-        raise ConfigError(f"racing {policy}: expected {name} that grow, such as {example}, got {list(stages)}")
+def rising(policy: str, name: str, stages: Any, example: list[int]) -> tuple[int, ...]:
+    """Return numbers of rows as a tuple. Raises ConfigError where they are none, or do not grow from stage to stage."""
+    found = tuple(stages) if isinstance(stages, Sequence) and not isinstance(stages, str) else ()
+    if not found or not all(map(_whole, found)) or found[0] < 1 or any(a >= b for a, b in pairwise(found)):
+        raise ConfigError(f"racing {policy}: expected {name} that grow, such as {example}, got {stages!r}")
+    return found
 
 
-def at_least(policy: str, name: str, value: float, least: float) -> None:
-    """Raise ConfigError when an argument is below ``least``."""
+def at_least(policy: str, name: str, value: Any, least: int) -> None:
+    """Raise ConfigError when an argument is no whole number, or below ``least``."""
+    if not _whole(value):
+        raise ConfigError(f"racing {policy}: expected {name} as a whole number, got {value!r}; give one")
     if value < least:
         raise ConfigError(f"racing {policy}: expected {name} of at least {least}, got {value}; raise it")
 
 
-def between(policy: str, name: str, value: float, low: float, high: float) -> None:
-    """Raise ConfigError when an argument is not within [low, high]."""
-    if not low <= value <= high:
-        raise ConfigError(f"racing {policy}: expected {name} from {low} to {high}, got {value}; set it within")
+def between(policy: str, name: str, value: Any, low: float, high: float) -> None:
+    """Raise ConfigError when an argument is no number within [low, high]."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+        raise ConfigError(f"racing {policy}: expected {name} from {low} to {high}, got {value!r}; set it within")
+
+
+def _whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)

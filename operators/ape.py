@@ -70,7 +70,7 @@ class Ape:
 
     when: ClassVar[str] = "there are examples but no prompt to begin with, and a model that can guess what they ask."
     cost: ClassVar[str] = "at the defaults 50 operator calls, and some 2500 task calls for 200 dev rows"
-    racing: ClassVar[str] = "full"
+    racing: ClassVar[str] = "own"
     in_flight: ClassVar[int | None] = None
 
     mode: Mode = "forward"

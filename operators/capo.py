@@ -61,7 +61,7 @@ class Capo:
 
     when: ClassVar[str] = "worked examples help the task, and poor prompts should be dropped after few calls."
     cost: ClassVar[str] = "a step: 8 operator calls; 30 to 300 task calls a child, fewer for one that is soon beaten"
-    racing: ClassVar[str] = "full"
+    racing: ClassVar[str] = "own"
     in_flight: ClassVar[int | None] = None
 
     population: int = 10

@@ -36,8 +36,8 @@ class Credit:
     operator: str
     gains: float = 0.0
     total: float = 0.0
-    fresh: int = 0
-    spoilt: int = 0
+    fresh: float = 0
+    spoilt: float = 0
 
     def posterior(self, prior: float) -> tuple[float, float]:
         """Return mean and standard deviation of what is believed of the mean gain, ``prior`` before any is known."""

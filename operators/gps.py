@@ -60,7 +60,7 @@ class Gps:
 
     when: ClassVar[str] = "there are good hand-written prompts, and their wording is what is to be varied."
     cost: ClassVar[str] = "a generation at the defaults: 30 operator calls and 960 task calls"
-    racing: ClassVar[str] = "full"
+    racing: ClassVar[str] = "own"
     in_flight: ClassVar[int | None] = None
 
     top_k: int = 10

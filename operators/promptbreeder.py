@@ -88,7 +88,7 @@ class Promptbreeder:
 
     when: ClassVar[str] = "the budget is large: it also learns how to change prompts, and keeps variety for long."
     cost: ClassVar[str] = "a generation: about 0.6 N operator calls, N x batch rows, a task call for each stage"
-    racing: ClassVar[str] = "subset"  # never asked: a birth names its rows, the batch of its first tournament
+    racing: ClassVar[str] = "own"
     in_flight: ClassVar[int | None] = None
 
     population: int = 50

@@ -90,7 +90,7 @@ class ProTeGi:
 
     when: ClassVar[str] = "errors tell what is wrong with a prompt, and a strong operator model can read them."
     cost: ClassVar[str] = "a round at the defaults: at most 72 operator calls and 256 + 2048 + |dev| task calls"
-    racing: ClassVar[str] = "full"
+    racing: ClassVar[str] = "own"
     in_flight: ClassVar[int | None] = None
 
     rounds: int | None = 6

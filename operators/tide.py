@@ -5,8 +5,8 @@ that are saved go to members whose rank matters (racing policy ``lazy``). A mode
 operator, beside changes of worked examples; which operator breeds next is a prior belief corrected by paired gains
 (`operators.credit`), so that with a model that cannot write, those that need none take over. Near-duplicates are
 refused before a row is spent on them (`operators.novelty`). Length costs a little in the ranking, never in the
-accuracy that is reported. When the best has not changed for long, everybody else makes room for prompts written anew
-from the task's description.
+accuracy that is reported. When the incumbent, the member surest to be good, has not changed for long, everybody else
+makes room for prompts written anew from the task's description.
 How it fares with small models beside other methods is in ``benchmarks/README.md``; defaults are mostly a simulation's.
 Calls: S x n for S seeds, then for a birth n task calls and, for the operators a model writes, one operator call; n is
 20 with ``lazy``, less for those dropped early, and half as many again on average for the evidence on members.
@@ -24,6 +24,7 @@ from evo.errors import ConfigError
 from evo.model import FAILED, Brief, Individual, Prompt
 from evo.objectives import QUALITY
 from evo.ports import Proposal
+from evo.statistics import wilson
 from operators.arguments import at_least, between, one_of
 from operators.credit import Credit, drawn_operator, paired_gain
 from operators.few_shot import FewShot
@@ -72,7 +73,7 @@ class TideState:
     known: tuple[Content, ...] = ()
     """The latest prompts that were born."""
     idle: int = 0
-    """Births since the best last changed."""
+    """Births since the incumbent last changed."""
     renewals: int = 0
     """Births still to be written anew after a restart."""
 
@@ -87,14 +88,16 @@ class Tide:
         operators: Prior weight of each operator; names as in ``steady-state``. Births go by these at first, somewhat
             sharper than they are. ``few-shot`` changes worked examples whatever ``evolve`` says, and takes part only
             where a row's target is a reply that would score.
-        credits: What earlier runs taught of operators: by name [births with a gain, mean gain]. None: nothing.
-        credit_from: An earlier run's folder, from which ``credits`` are filled in when a run begins.
+        credits: What earlier runs taught of operators: by name [births with a gain, mean gain], or with them [births
+            that gave a new prompt, births that did not]. None: nothing.
+        credit_from: An earlier run's folder, from which ``credits`` are filled in when a run begins; of use where the
+            operator model is the same.
         optimize_for: ``calls`` has 4 births under way at once; ``time`` 16, which breed from staler parents.
         length_penalty: Taken off the mean score in ranking for every 400 characters, about 100 tokens, worked examples
             included.
         objectives: With quality and others of tokens, cost and latency, NSGA-II says who lives and breeds, so that a
             front of prompts evolves; see it with ``evo best --front``. The winner is still the best by quality.
-        patience: Births without a new best after which all but the best make room; None: never.
+        patience: Births without a new incumbent after which all but it make room; None: never.
         renewals: Prompts written anew then.
         temperature: Of the operator model.
         max_tokens: Most tokens of one reply of the operator model.
@@ -206,13 +209,21 @@ class Tide:
         for one in sorted(members, key=lambda one: (-self.value(one), one.number)):
             kept.setdefault(one.prompt.shown, one)
         living = survivors(tuple(kept.values()), self.population, self.objectives)
-        same = [one.number for one in living[:1]] == [one.number for one in state.living[:1]]
+        same = [one.number for one in self._incumbent(living)] == [one.number for one in self._incumbent(state.living)]
         return replace(state, living=living, idle=state.idle if same else 0)
+
+    def _incumbent(self, living: Sequence[Individual]) -> tuple[Individual, ...]:
+        """Return the member surest to be good, if there is one: who leads by luck on few rows comes and goes."""
+        return tuple(sorted(living, key=lambda one: (-self._sure(one), one.number))[:1])
+
+    def _sure(self, one: Individual) -> float:
+        rows = one.evaluation.count
+        return wilson(min(rows, rows * one.fitness), rows).low - self._penalty(one)
 
     def _restarted(self, state: TideState) -> TideState:
         if self.patience is None or state.idle < self.patience or len(state.living) < 2:
             return state
-        return replace(state, living=state.living[:1], idle=0, renewals=self.renewals)
+        return replace(state, living=self._incumbent(state.living), idle=0, renewals=self.renewals)
 
     def _bred(self, state: TideState, rng: np.random.Generator) -> tuple[str, Proposal]:
         if state.renewals:
@@ -263,14 +274,20 @@ class Tide:
     def _first_credit(self, name: str) -> Credit:
         logged = {"induce": "induce-forward"}.get(name, name)
         known = self.credits or {}
-        births, gain = known.get(name, known.get(logged, (0.0, 0.0)))
-        return Credit(name, births, births * gain)
+        births, gain, *validity = known.get(name, known.get(logged, (0.0, 0.0)))
+        fresh, spoilt = validity or (0, 0)
+        return Credit(name, births, births * gain, fresh, spoilt)
 
 
 def _check_credit(name: str, known: Sequence[float], weights: Mapping[str, float] | None) -> None:
     if weights is not None and name not in weights:  # an earlier run may have used others
         raise ConfigError(f"{NAME} expects credits of its operators, got {name!r}; leave it out")
-    if isinstance(known, (str, float, int)) or len(known) != 2:
-        raise ConfigError(f"{NAME} expects credits as [births, mean gain], got {known!r} for {name}; give both")
-    between(NAME, f"births in the credit of {name}", known[0], 0, 1e6)
-    between(NAME, f"the mean gain in the credit of {name}", known[1], -1, 1)
+    if isinstance(known, (str, float, int)) or len(known) not in (2, 4):
+        raise ConfigError(
+            f"{NAME} expects credits as [births, mean gain] or [births, mean gain, new, spoilt], got {known!r} for "
+            f"{name}; give these"
+        )
+    births, gain, *validity = known
+    between(NAME, f"the mean gain in the credit of {name}", gain, -1, 1)
+    for count in (births, *validity):
+        between(NAME, f"births in the credit of {name}", count, 0, 1e6)

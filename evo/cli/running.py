@@ -65,7 +65,7 @@ def compact(options: Namespace) -> None:
 
 def _sail(order: Commission, options: Namespace, *, warn: bool = False) -> int:
     console = Console(stderr=options.json)
-    for note in order.task.notes:
+    for note in order.notes:
         say(console, f"note: {note}")
     say(console, f"run: {shown_path(order.path)}")
     with display(console, order.settings, plain=options.plain) as screen:

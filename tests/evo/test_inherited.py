@@ -33,7 +33,9 @@ def test_operators_begin_with_what_an_earlier_run_found_and_the_new_run_does_not
     known = credits_of(earlier.path)
     gains = {row["operator"]: row["gain"] for row in earlier.operators().to_pylist()}
     assert known
-    assert all(births <= BELIEVED and gain == gains[name] for name, (births, gain) in known.items())
+    for name, (births, gain, fresh, spoilt) in known.items():
+        assert births <= fresh + spoilt <= BELIEVED
+        assert gain == (gains[name] or 0.0)
     method = {"name": "tide", "credit_from": str(earlier.path), "credits": {"edit": [3, 0.5]}}
     later = go(tmp_path / "b", method=method, islands=[{}, {"method": "steady-state"}])
     recorded = later.settings.method.arguments["credits"]
@@ -41,6 +43,19 @@ def test_operators_begin_with_what_an_earlier_run_found_and_the_new_run_does_not
     born = later.individuals().num_rows
     earlier.path.rename(tmp_path / "gone")
     assert evo.resume(later, budget={"births": 44}).individuals().num_rows > born
+
+
+def test_operators_that_gave_no_prompt_are_not_forgotten(tmp_path: Path) -> None:
+    silent = {"name": "fake/toy", "options": {"garble": 1.0}}
+    operators = {"paraphrase": 0.9, "edit": 0.1}
+    earlier = go(tmp_path / "a", method={"name": "steady-state", "operators": operators}, operator_model=silent)
+    births, gain, fresh, spoilt = credits_of(earlier.path)["paraphrase"]
+    assert (births, gain, fresh) == (0, 0, 0)
+    assert spoilt > 3
+    method = {"name": "tide", "credit_from": str(earlier.path), "operators": operators}
+    later = go(tmp_path / "b", method=method, operator_model=silent)
+    tried = {row["operator"]: row["tried"] for row in later.operators().to_pylist()}
+    assert tried.get("paraphrase", 0) <= 10
 
 
 def test_an_island_may_name_a_run_of_its_own(tmp_path: Path) -> None:

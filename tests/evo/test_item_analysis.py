@@ -117,6 +117,30 @@ def test_a_prompt_that_quotes_eight_words_or_a_whole_short_row_is_found_out(text
     assert copied_rows(Prompt.of(text), Quoted(), "dev") == rows
 
 
+class Answered(ToyTask):
+    """Rows with the same long question in a column of its own, and an answer each."""
+
+    rows = 40
+
+    def examples(self, split: str) -> list[int]:
+        return list(range(self.rows))
+
+    def example(self, number: int) -> Example:
+        asked = "Which of these two sentences has the adjectives in order?"
+        return Example(
+            number, {"input": f"Row {number}", "task": asked}, f"It is number {number} of all of those here."
+        )
+
+
+def test_a_quoted_answer_is_found_out_and_words_of_all_rows_are_nobodys() -> None:
+    asked = "Which of these two sentences has the adjectives in order? Say it."
+    assert copied_rows(Prompt.of(asked), Answered(), "dev") == ()
+    few = Answered()
+    few.rows = 2
+    assert copied_rows(Prompt.of(asked), few, "dev") == (0, 1)
+    assert copied_rows(Prompt.of("Say: it is number 7 of all of those here"), Answered(), "dev") == (7,)
+
+
 def test_a_worked_example_that_quotes_a_row_of_several_lines_is_found_out():
     prompt = with_demos(Prompt.of("Count."), [Demo(TEXTS[3], "a"), Demo("x", "a", working=f"I thought: {TEXTS[0]}")])
     assert copied_rows(prompt, Quoted(), "dev") == (0, 3)

@@ -162,6 +162,20 @@ def test_when_nothing_gets_better_the_best_starts_again_with_new_company() -> No
     assert names == ["induce-zero-order", "induce-zero-order", "edit"]
 
 
+def test_who_leads_by_luck_on_few_rows_does_not_put_off_a_restart() -> None:
+    method = Tide(patience=9, renewals=1, operators={"edit": 1.0})  # four births after the best are of seeds
+    state = begun(method)
+    known = Evaluation.of([Outcome(row, 0.8) for row in range(100)])
+    state = method.tell(state, individual(1, SEEDS[1], evaluation=known))
+    for number in range(10, 15):
+        _, state = bred(method, state, number, number)
+        lucky = Evaluation.of([Outcome(row, 1.0) for row in range(3)])
+        state = method.tell(state, individual(number, f"Text {number}.", evaluation=lucky))
+        if number < 14:
+            assert method.living(state)[0].number == 10
+    assert [member.number for member in method.living(state)] == [1]
+
+
 def test_without_a_description_a_restart_learns_from_rows() -> None:
     method = Tide(patience=1, operators={"edit": 1.0})
     state = replace(begun(method), brief=replace(brief(), description=""), renewals=1)
@@ -173,6 +187,9 @@ def test_what_earlier_runs_taught_is_a_prior() -> None:
     state = begun(method)
     drawn = Counter(bred(method, state, 9, seed)[0].operator.name for seed in range(200))
     assert drawn["edit"] > drawn["reflect"]
+    silent = begun(Tide(credits={"reflect": [0, 0.0, 0, 20]}))
+    drawn = Counter(bred(Tide(), silent, 9, seed)[0].operator.name for seed in range(200))
+    assert drawn["reflect"] < 20
 
 
 @pytest.mark.parametrize(
@@ -181,7 +198,9 @@ def test_what_earlier_runs_taught_is_a_prior() -> None:
         ({"population": 0}, "population"),
         ({"optimize_for": "fun"}, "calls, time"),
         ({"credits": {"paint": [1, 0]}}, "paint"),
-        ({"credits": {"edit": 3}}, "both"),
+        ({"credits": {"edit": 3}}, "new, spoilt"),
+        ({"credits": {"edit": [1, 0, 3]}}, "new, spoilt"),
+        ({"credits": {"edit": [1, 0, 3, -1]}}, "births in the credit"),
         ({"credits": {"edit": [1, 5]}}, "mean gain"),
         ({"operators": {"edit": 0}}, "above 0"),
         ({"patience": 0}, "patience"),
