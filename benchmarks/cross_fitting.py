@@ -31,6 +31,7 @@ def one(rows: int, racing: str, calls: int, seed: int) -> tuple[float, float, fl
             {"data": [ALL[place] for place in drawn.tolist()], "scorer": "choice", "split": {"folds": 5}},
             prompts=PROMPTS,
             model="fake/toy",
+            method="steady-state",
             racing=racing,
             budget={"calls": calls},
             executor="inline",

@@ -37,10 +37,13 @@ SIZE: dict[str, str] = {
     "grips": "beam",
     "opro": "most_shown",
     "protegi": "beam_size",
+    "select": "finalists",
 }
 """The argument that bounds how many live at once, where a paper gives it another name than population."""
 SEEDLESS = {"ape"}
 """Methods that induce prompts from rows: seeds are welcome, but not needed."""
+CHOOSING = {"select"}
+"""Methods that breed nothing, and find the best of the seed prompts."""
 LONGER: dict[str, int] = {"protegi": 260}
 """Births until progress shows, where more births are needed: a round of ProTeGi's has 72, most of them unscored."""
 SEARCHING: dict[str, dict[str, Any]] = {
@@ -214,7 +217,7 @@ def test_the_search_finds_better_prompts(method: Any, seed: int) -> None:
     method = replace(method, **SEARCHING.get(name_of(method), {}))
     driven = drive(method, brief(), LONGER.get(name_of(method), BIRTHS), seed=seed)
     best_seed = driven.best_by_birth[len(SEEDS) - 1]
-    assert driven.best_by_birth[-1] >= best_seed + 0.25
+    assert driven.best_by_birth[-1] >= best_seed + (0 if name_of(method) in CHOOSING else 0.25)
     assert max(one.fitness for one in method.living(driven.state)) == driven.best_by_birth[-1]
 
 

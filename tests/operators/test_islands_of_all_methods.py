@@ -1,4 +1,4 @@
-"""Every method on an island beside a steady-state one: whole small runs, a fake model, and migrants both ways."""
+"""Every method that breeds, beside a steady-state island: whole small runs, a fake model, and migrants both ways."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_conformance import METHODS
+from test_conformance import CHOOSING, METHODS
 
 from evo import Run, evolve
 from evo.engine import reopen
@@ -48,7 +48,7 @@ SMALL: dict[str, dict[str, Any]] = {
 """Arguments with which a method is past its beginning, and not at its end, within its births."""
 
 
-@pytest.fixture(scope="module", params=sorted(METHODS))
+@pytest.fixture(scope="module", params=sorted(METHODS.keys() - CHOOSING))
 def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Run:
     method = {"name": request.param, **SMALL.get(request.param, {})}
     return evolve(
