@@ -3,6 +3,9 @@
 A search compares prompts on few rows, and who leads then was lucky for a part. Where racing gives everybody all dev
 rows there is nothing to do. Rounds on paired rows as in successive rejects (Audibert, Bubeck and Munos 2010), with a
 t-test to say who is out.
+
+Where folds stand in for a test, the gain over the best seed prompt is measured on dev rows. That one then races, too,
+and is never out, so that the gain rests on all rows the race comes to.
 """
 
 from __future__ import annotations
@@ -20,7 +23,7 @@ from evo.replay import read_individuals
 from evo.rivals import paired, untried
 from evo.schema import FINAL_STEP, evaluation_rows, measurement_row
 from evo.t_test import p_above
-from evo.verdict import ranking
+from evo.verdict import finalists, ranking
 
 BLOCK = 30
 """Dev rows between two looks at who is out."""
@@ -32,7 +35,8 @@ async def race(order: Commission, broker: AnyBroker) -> None:
     """Give the best of all islands dev rows until one is left, or all rows are tried, or the budget ends."""
     await broker.enter_race()
     rows = order.task.examples("dev")
-    field = _field(order, rows)
+    baseline = _baseline(order)
+    field = _field(order, rows, baseline)
     while len(field) > 1 and (block := _next_block(field, rows)):
         calls = calls_of(order.task, field, block)
         count = bisect.bisect_right(calls, await broker.affordable(calls[-1])) - 1
@@ -44,11 +48,19 @@ async def race(order: Commission, broker: AnyBroker) -> None:
         await _log(broker, field, found)
         if count < len(block):
             return
-        field = _survivors(field)
+        field = _survivors(field, baseline)
 
 
-def _field(order: Commission, rows: Sequence[int]) -> list[Side]:
-    numbers = ranking(order.path, order.settings.final_race)
+def _baseline(order: Commission) -> int | None:
+    """Return the best seed prompt where dev rows measure the gain over it and there is a race; None elsewhere."""
+    if order.settings.task.split.folds is None or order.settings.final_race == 1:
+        return None
+    return finalists(order.path, order.kin_of).baseline.number
+
+
+def _field(order: Commission, rows: Sequence[int], baseline: int | None) -> list[Side]:
+    best = ranking(order.path, order.settings.final_race)
+    numbers = best if baseline is None or baseline in best else [*best, baseline]
     found = read_individuals(order.path, numbers=numbers)
     return [side(order, one, untried(one, rows), island=one.island) for one in found]
 
@@ -63,10 +75,12 @@ def _with(one: Side, found: Evaluation) -> Side:
     return replace(one, individual=one.individual.with_evidence(found, Evaluation()), untried=tried)
 
 
-def _survivors(field: Sequence[Side]) -> list[Side]:
-    """Return all but those that the leader is surely better than, by the rows both have."""
+def _survivors(field: Sequence[Side], baseline: int | None = None) -> list[Side]:
+    """Return the baseline, and all but those that the leader is surely better than, by the rows both have."""
     leader = min(field, key=lambda one: by_fitness(one.individual)).individual
-    return [one for one in field if p_above(paired(leader, one.individual)) >= DROP]
+    return [
+        one for one in field if one.individual.number == baseline or p_above(paired(leader, one.individual)) >= DROP
+    ]
 
 
 async def _log(broker: AnyBroker, field: Sequence[Side], found: Sequence[Evaluation]) -> None:

@@ -14,6 +14,7 @@ from evo.commission import Commission
 from evo.contamination import copied_rows
 from evo.crossfit import crossed_scores
 from evo.errors import BudgetExhausted
+from evo.failures import commonest_reason
 from evo.folder import RunFolder, write_json
 from evo.schema import evaluation_rows
 from evo.status import Snapshot
@@ -31,7 +32,7 @@ async def finish(order: Commission, broker: AnyBroker) -> None:
     Raises BudgetExhausted where nobody was scored.
     """
     if not ranking(order.path, 1):
-        raise BudgetExhausted(_too_small(order))
+        raise BudgetExhausted(_unscored(order))
     await race(order, broker)
     chosen = finalists(order.path, order.kin_of)
     await broker.enter_final()
@@ -67,7 +68,13 @@ def _sides(order: Commission, chosen: Finalists) -> list[Side]:
     ]
 
 
-def _too_small(order: Commission) -> str:
+def _unscored(order: Commission) -> str:
+    """Return why nobody was scored, and what to do."""
+    if reason := commonest_reason(order.path):
+        return (
+            f"expected a score for some row of some prompt, but none has one, most of them because of: {reason}; "
+            "mend that, not the budget"
+        )
     ground = order.ground(0)
     dev = order.task.examples("dev")
     rows = dev[: ground.racing.size(len(dev))]

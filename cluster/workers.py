@@ -17,6 +17,7 @@ from evo.plugins import build_model, resolve
 from evo.ports import Evaluator, EvaluatorFactory, Llm, Task
 from evo.processes import process_row
 from evo.receipts import Limits
+from evo.scorer_trial import ScorerTrial
 from evo.settings import ModelSettings
 
 LEASE_GRACE_S = 60.0
@@ -61,6 +62,7 @@ class FitnessWorker:
         self._limits = tuple(map(limits_of, plan.models))
         self._ahead: dict[int, int] = {}
         self._progress = asyncio.Event()
+        self._trial = ScorerTrial(max(1, len(plan.task.brief.seeds)))
 
     async def run(self) -> None:
         """Pull and do jobs until there are none; then close the models."""
@@ -127,7 +129,10 @@ class FitnessWorker:
             assert job.request is not None
             return await llm.complete(job.request)
         judge = None if self._plan.judge is None else self._accounted(job, self._plan.judge, "judge")
-        return await self._evaluator(job.model, llm, judge).evaluate(job.prompt, job.examples)
+        found = await self._evaluator(job.model, llm, judge).evaluate(job.prompt, job.examples)
+        if (error := self._trial.settle(job.prompt, found)) is not None:
+            await self._broker.stop(error)
+        return found
 
     def _evaluator(self, model: int, llm: Llm, judge: Llm | None) -> Evaluator:
         settings = self._plan.models[model]

@@ -236,11 +236,17 @@ def admission_of(
     limits: Limits = NO_LIMITS,
 ) -> Admission:
     """Return what a request asks of the budget: a bound on tokens, as a token is at least a byte, and its price."""
+    prompt, output = bound_of(request)
+    usd, output_usd = (None, 0.0) if price is None else (price.cost(prompt, output), price.output_usd)
+    key, tokens = request.key(identity), prompt + output
+    return Admission(key, tokens, usd, identity, purpose, individual, limits, output, output_usd)
+
+
+def bound_of(request: Request) -> tuple[int, int]:
+    """Return the most tokens that a prompt and its reply can have."""
     prompt = sum(len(content.encode("utf-8", "surrogatepass")) for _, content in request.messages) + TEMPLATE_TOKENS
     output = sum(len(choice.encode("utf-8", "surrogatepass")) for choice in request.choices) or request.max_tokens
-    output = 0 if request.embedding else output
-    usd = None if price is None else price.cost(prompt, output)
-    return Admission(request.key(identity), prompt + output, usd, identity, purpose, individual, limits)
+    return prompt, 0 if request.embedding else output
 
 
 async def _first_answer(asked: Sequence[asyncio.Future[Completion]]) -> Completion:

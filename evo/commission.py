@@ -10,13 +10,11 @@ from typing import Any
 from evo.errors import ConfigError
 from evo.life import Ground
 from evo.plugins import build, resolve
-from evo.ports import Task
+from evo.ports import NamesRows, Task
 from evo.settings import ModelSettings, NamedSettings, RunSettings
 from evo.status import Snapshot
 
 Watch = Callable[[Snapshot], None]
-OWN = "own"
-"""The racing policy of methods that name the rows of their births themselves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +70,12 @@ class Commission:
     def notes(self) -> tuple[str, ...]:
         """What a user should know of these settings: the task's notes, and whom a racing policy has no say over."""
         racing = self.settings.racing
-        if racing is None or racing.name == OWN:
+        if racing is None:
             return self.task.notes
         own = [
             island.method.name
             for number, island in enumerate(self.settings.archipelago)
-            if island.method is not None and self.ground(number).method.racing == OWN
+            if island.method is not None and isinstance(self.ground(number).method, NamesRows)
         ]
         notes = (f"{name} names the rows of its births itself: racing {racing.name} has no say in them" for name in own)
         return (*self.task.notes, *dict.fromkeys(notes))
@@ -91,7 +89,8 @@ class Commission:
 def load_task(settings: RunSettings, base: Path) -> Task:
     """Return the settings' task. Raises ConfigError when its data cannot be used."""
     load = resolve("evo.tasks", "rows")
-    task: Task = load(settings.task, settings.prompts, settings.seed, base, settings.evolve)
+    models = [model for model in settings.models if any(model == island.model for island in settings.archipelago)]
+    task: Task = load(settings.task, settings.prompts, settings.seed, base, settings.evolve, models)
     return task
 
 
@@ -140,8 +139,10 @@ def final_calls(order: Commission) -> FinalCalls:
     test, dev = order.task.examples("test"), order.task.examples("dev")
     baseline = _dearest(order.task, test)
     grounds = [order.ground(island) for island in range(order.settings.size)]
-    known = min(0 if ground.method.racing == OWN else ground.racing.size(len(dev)) for ground in grounds)
-    contenders = order.settings.final_race if order.settings.final_race > 1 else 0
+    sizes = (ground.method if isinstance(ground.method, NamesRows) else ground.racing for ground in grounds)
+    known = min(one.size(len(dev)) for one in sizes)
+    folds = order.settings.task.split.folds is not None  # the best seed prompt races too
+    contenders = order.settings.final_race + folds if order.settings.final_race > 1 else 0
     lacking = dev[known:]
     return FinalCalls(max(baseline, len(test)), baseline, contenders * max(_dearest(order.task, lacking), len(lacking)))
 

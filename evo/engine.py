@@ -12,16 +12,17 @@ from pathlib import Path
 from typing import Any
 
 from evo._guard import look_beside
+from evo.bounds import unpriced
 from evo.commission import Commission, check, commission, load_task
 from evo.errors import ConfigError, EvoError
 from evo.folder import RunFolder
 from evo.inherited import with_credits
-from evo.plugins import resolve
-from evo.ports import Task
+from evo.plugins import build_model, resolve
+from evo.ports import Price, Task
 from evo.profile import Stopwatch
 from evo.records import records
 from evo.remote import is_uri
-from evo.settings import BudgetSettings, RunSettings
+from evo.settings import BudgetSettings, ModelSettings, RunSettings
 from evo.status import Snapshot
 from evo.store import spent_of
 
@@ -110,6 +111,7 @@ def _event_loop() -> asyncio.AbstractEventLoop:
 def prepare(settings: RunSettings, *, base: Path, title: str) -> Commission:
     """Load the task, check everything that costs no call, and make the run's folder. Raises ConfigError."""
     settings, task = checked(settings, base=base)
+    check_prices(settings, task)
     folder = RunFolder.create(settings, base=base, title=title, fingerprint=task.fingerprint)
     settings = _keep_rows(settings, base, folder)
     return commission(folder.path, settings, base, task)
@@ -124,6 +126,24 @@ def checked(settings: RunSettings, *, base: Path) -> tuple[RunSettings, Task]:
     task = load_task(settings, base)
     check(settings, task)
     return settings, task
+
+
+def check_prices(settings: RunSettings, task: Task) -> None:
+    """Refuse a cap in USD that cannot be kept, as a price is unknown, or that never ends the run, as all are free.
+
+    Makes the models, and asks none. Raises ConfigError.
+    """
+    if settings.budget.usd is None:
+        return
+    asked = settings if task.judge_calls else settings.model_copy(update={"judge_model": None})
+    paid = False
+    for model in asked.models:
+        price: Price | None = Price(0.0, 0.0) if _in_process(model) else build_model(model).price
+        if price is None:
+            raise unpriced(model.name)
+        paid |= price.cost(1, 1) > 0
+    if not paid:
+        _refuse_usd_alone(settings)
 
 
 def reopen(
@@ -151,6 +171,7 @@ def reopen(
         settings = _with_default_budget(settings.model_copy(update={"budget": budget}))
         _refuse_endless(settings)
     _refuse_unknown_cost(settings, folder)
+    check_prices(settings, task)
     settings = settings.model_copy(update=dict(changes or {}))
     if budget is not None or changes:
         folder.change(settings)
@@ -212,11 +233,20 @@ def _with_data(settings: RunSettings, sources: Mapping[str, Any]) -> RunSettings
 
 
 def _refuse_endless(settings: RunSettings) -> None:
+    if all(map(_in_process, settings.models)):
+        _refuse_usd_alone(settings)
+
+
+def _refuse_usd_alone(settings: RunSettings) -> None:
     caps = {name for name, value in settings.budget.model_dump().items() if value is not None}
-    if caps == {"usd"} and all(model.name.startswith(("local/", "fake/")) for model in settings.models):
+    if caps == {"usd"}:
         raise ConfigError(
             "a cap in USD alone never ends a run whose models are free; add budget.calls or budget.seconds"
         )
+
+
+def _in_process(model: ModelSettings) -> bool:
+    return model.name.startswith(("local/", "fake/"))
 
 
 def _refuse_unknown_cost(settings: RunSettings, folder: RunFolder) -> None:

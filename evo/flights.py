@@ -98,8 +98,3 @@ def charged(budget: Budget, billed: Usage | None, wanted: Usage) -> Usage:
     if billed is None:
         return wanted if budget.tokens is not None or budget.usd is not None else Usage(wanted.calls)
     return billed if billed.usd is not None or budget.usd is None else replace(billed, usd=wanted.usd)
-
-
-def most_of(admission: Admission) -> Usage:
-    """Return the most that an attempt can use."""
-    return Usage(1, admission.tokens, admission.usd)

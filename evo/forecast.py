@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from evo.commission import Commission, commission, final_calls
-from evo.engine import checked
+from evo.engine import check_prices, checked
 from evo.model import Budget
 from evo.plugins import build_model
 from evo.rates import STAND_IN, JudgeRates, Overheard, Rates, guessed, judge_rates, measured
@@ -40,8 +40,9 @@ class Forecast:
     """What a run will take.
 
     ``usd`` is None where a price is unknown, ``seconds`` where no model was asked. ``ended_by`` is ``calls``,
-    ``tokens``, ``usd``, ``seconds`` or ``births``, the cap that is met first, ``method`` where none is, or ``time``
-    where the rehearsal was cut short: all figures are then the least.
+    ``tokens``, ``usd``, ``seconds`` or ``births``, the cap that is met first, ``method`` where none is, ``time`` where
+    the rehearsal was cut short: all figures are then the least; or ``unknown`` where it was cut short and the run has
+    a cap that cannot be rehearsed without asking a model: the figures are then neither the least nor the most.
     """
 
     islands: tuple[IslandForecast, ...]
@@ -63,13 +64,16 @@ class Forecast:
 def forecast(settings: RunSettings, base: Path, *, offline: bool = False) -> Forecast:
     """Return what a run with these settings will take; see `evo.api.estimate`."""
     settings, task = checked(settings, base=base)
+    if not offline:
+        check_prices(settings, task)
     order = commission(base, settings, base, task)
     rates, judge = _apart(_rates(order, offline=offline))
-    budget, pace_s = settings.budget.budget, _pace_s(order, [*rates, *([judge] if judge else [])])
+    asked: list[Rates | JudgeRates] = [*rates, *([judge] if judge else [])]
+    budget, pace_s = settings.budget.budget, _pace_s(order, asked)
     by_time = None if budget.seconds is None or not pace_s else int(budget.seconds / pace_s)
     limited = by_time is not None and (budget.calls is None or by_time < budget.calls)
     books, worlds = _rehearsed(order, replace(budget, calls=by_time) if limited else budget, rates, judge)
-    return _forecast(order, books, worlds, pace_s, limited=limited, offline=offline, rates=rates)
+    return _forecast(order, books, worlds, pace_s, limited=limited, offline=offline, asked=asked)
 
 
 def unpaid_founding(order: Commission) -> str:
@@ -128,7 +132,7 @@ def _forecast(
     *,
     limited: bool,
     offline: bool,
-    rates: Sequence[Rates],
+    asked: Sequence[Rates | JudgeRates],
 ) -> Forecast:
     final, share = books.final, books.affordable
     final_calls = int(share * final.calls)
@@ -138,6 +142,10 @@ def _forecast(
     births = order.settings.budget.births
     if not ended_by:
         ended_by = "births" if births is not None and sum(world.births for world in worlds) >= births else "method"
+    unrehearsed = _unrehearsed(order) if offline else ""
+    if ended_by == "time" and unrehearsed:
+        ended_by = "unknown"
+    notes = (unpaid_founding(order), unrehearsed, *(note for one in asked for note in one.notes))
     return Forecast(
         tuple(_island(order, number, world) for number, world in enumerate(worlds)),
         books.calls,
@@ -147,8 +155,16 @@ def _forecast(
         None if pace_s is None else calls * pace_s,
         ended_by,
         offline,
-        tuple(filter(None, dict.fromkeys([unpaid_founding(order), *(note for one in rates for note in one.notes)]))),
+        tuple(filter(None, dict.fromkeys(notes))),
     )
+
+
+def _unrehearsed(order: Commission) -> str:
+    """Return, in words, which caps cannot be rehearsed without asking a model, or nothing."""
+    budget = order.settings.budget
+    caps = {"budget.seconds": budget.seconds, "budget.usd": budget.usd}
+    named = " and ".join(name for name, cap in caps.items() if cap is not None)
+    return named and f"{named}: not rehearsed offline, as only a call tells pace and cost; the run may end sooner by it"
 
 
 def _island(order: Commission, number: int, world: Rehearsal) -> IslandForecast:
@@ -173,7 +189,10 @@ async def _rates(order: Commission, *, offline: bool) -> tuple[list[Rates], Judg
 
     Raises EvoError at the first that does not answer.
     """
-    judge = None if order.judge is None else Overheard(build_model(STAND_IN if offline else order.models[order.judge]))
+    judge = None
+    if order.judge is not None:
+        model = order.models[order.judge]
+        judge = Overheard(build_model(STAND_IN if offline else model), model.name)
     try:
         found = await _rates_of_all(order, judge, offline=offline)
     finally:

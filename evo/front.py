@@ -1,4 +1,8 @@
-"""The front of a run: prompts that no other of the run beats in quality and, say, length at once."""
+"""The front of a run: prompts that no other of the run beats in quality and, say, length at once.
+
+Whoever lives and has a score takes part, however little evidence there is: quality is the lower end of the interval of
+the dev score, so that few rows count for little by themselves.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,7 @@ import pyarrow.compute as pc
 
 from evo.errors import ConfigError
 from evo.journal import read_pieces
+from evo.model import OK
 from evo.objectives import (
     COST,
     LATENCY,
@@ -24,7 +29,7 @@ from evo.objectives import (
     prompt_tokens,
 )
 from evo.replay import individuals_now, texts_of
-from evo.verdict import ranking, sure_fitness
+from evo.verdict import sure_fitness
 
 Floats = npt.NDArray[np.float64]
 
@@ -47,10 +52,10 @@ FRONT = pa.schema(
 def front(folder: Path, objectives: Sequence[str] = DEFAULT) -> pa.Table:
     """Return a row for each prompt of the front; see `evo.run.Run.front`. Raises ConfigError for wrong objectives."""
     objectives = sorted(checked_objectives(objectives, "a front"), key=OBJECTIVES.index)  # quality first
-    ranked = ranking(folder)
-    if not ranked:
+    candidates = _candidates(folder)
+    if not candidates:
         return FRONT.empty_table()
-    table = _measured(folder, ranked)
+    table = _measured(folder, candidates)
     columns = {
         QUALITY: [sure_fitness(mean, n) for mean, n in zip(*_columns(table, "dev", "dev_rows"), strict=True)],
         TOKENS: -table["prompt_tokens"].to_numpy(),
@@ -59,16 +64,28 @@ def front(folder: Path, objectives: Sequence[str] = DEFAULT) -> pa.Table:
     }
     values = np.column_stack([np.asarray(columns[name], dtype=np.float64) for name in objectives])
     if np.isnan(values).any():
-        raise ConfigError("a front by cost needs the price of every model, and one is unknown; set model.price")
+        raise ConfigError("a front by cost needs what every scored row cost, and one is unknown; set model.price")
     places = nondominated(values)
     bend = knee(values[places])
     found = table.take(pa.array(places))
     return found.append_column("knee", pa.array([n == bend for n in range(len(places))])).select(FRONT.names)
 
 
-def _measured(folder: Path, ranked: Sequence[int]) -> pa.Table:
-    """Return those ranked, in their order, with what they are and what a row takes under them."""
-    numbers = pa.array(ranked, pa.int64())
+def _candidates(folder: Path) -> list[int]:
+    """Return the individuals that were not dropped and have a score, of each prompt the one surest to be good."""
+    table = individuals_now(folder, ["id", "status", "fitness", "n_scored", "prompt"])
+    table = table.filter(pc.and_(pc.equal(table["status"], OK), pc.is_valid(table["fitness"])))
+    sure = [sure_fitness(mean, n) for mean, n in zip(*_columns(table, "fitness", "n_scored"), strict=True)]
+    numbers = table["id"].to_numpy()
+    order = np.lexsort((numbers, -np.array(sure)))
+    _, first = np.unique(table["prompt"].to_numpy()[order], return_index=True)
+    found: list[int] = numbers[order[np.sort(first)]].tolist()
+    return found
+
+
+def _measured(folder: Path, candidates: Sequence[int]) -> pa.Table:
+    """Return the candidates, in their order, with what they are and what a row takes under them."""
+    numbers = pa.array(candidates, pa.int64())
     table = individuals_now(folder, ["id", "prompt", "fitness", "n_scored"], only=("id", numbers))
     table = table.take(pc.index_in(numbers, value_set=table["id"].combine_chunks()))
     prompts = texts_of(folder, table["prompt"].combine_chunks())
@@ -87,11 +104,13 @@ def _measured(folder: Path, ranked: Sequence[int]) -> pa.Table:
 
 
 def _row_means(folder: Path, numbers: pa.Array) -> dict[str, Floats]:
-    """Return what a dev row took on average under each individual; NaN where a price is unknown."""
+    """Return what a dev row with a score took on average under each individual; NaN where a price is unknown."""
     columns = ("tokens", "cost_usd", "latency_s")
     counts, sums = np.zeros(len(numbers)), {name: np.zeros(len(numbers)) for name in columns}
-    for piece in read_pieces(folder, "evaluations", ["individual", "split", *columns], only=("individual", numbers)):
-        piece = piece.filter(pc.equal(piece["split"].cast(pa.string()), "dev"))
+    names = ["individual", "split", "score", *columns]
+    for piece in read_pieces(folder, "evaluations", names, only=("individual", numbers)):
+        scored_dev = pc.and_(pc.equal(piece["split"].cast(pa.string()), "dev"), pc.is_valid(piece["score"]))
+        piece = piece.filter(scored_dev)  # a call that failed is neither free nor fast
         place = pc.index_in(piece["individual"], value_set=numbers).to_numpy()
         counts += np.bincount(place, minlength=len(numbers))
         for name in columns:

@@ -8,10 +8,11 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 
+from evo.bounds import Bounds, counted, unpriced
 from evo.budget import Account, Usage
 from evo.cache import HELD_S, AnswerCache
-from evo.errors import BudgetExhausted, ConfigError, LlmError
-from evo.flights import SCORING, Flight, Tally, charged, hedge_of, interrupted, lost_with_its_worker, most_of
+from evo.errors import BudgetExhausted, LlmError
+from evo.flights import SCORING, Flight, Tally, charged, hedge_of, interrupted, lost_with_its_worker
 from evo.journal import Journal
 from evo.model import Completion
 from evo.paced_queues import PacedQueues
@@ -33,6 +34,7 @@ class CallLedger:
         self._settled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._stopped: Exception | None = None
         self._trial = Trial()
+        self._bounds = Bounds()
         self.pacing = Pacing()
         self._queues = PacedQueues(self.pacing, self._left_s)
         self._writing = False
@@ -73,7 +75,7 @@ class CallLedger:
         flight = self._flying.get(admission.key)
         if flight is not None:
             return flight.landed
-        wanted = most_of(admission)
+        wanted = self._bounds.most(admission)
         if not self._trial.admits(admission.model):
             return self._settled
         if not self.pacing.room(admission.model, admission.limits):
@@ -100,6 +102,7 @@ class CallLedger:
     def fail(self, admission: Admission, billed: Usage | None, setback: Setback) -> None:
         """Book an attempt that failed; its model may be `given_up` by it."""
         flight = self._flying[admission.key]
+        self._bounds.learn(admission, billed)
         # The failed attempt is spent and holds nothing any more: else such calls could wait for one another.
         self._lose(flight, charged(self.account.budget, billed, flight.wanted))
         self.given_up = self.pacing.failed(admission.model, admission.key, setback) or self.given_up
@@ -109,7 +112,7 @@ class CallLedger:
 
     async def retry(self, admission: Admission, wait_s: float) -> bool:
         """Reserve one more attempt after a time, at its model's pace; see `evo.receipts.Ledger.again`."""
-        flight, wanted = self._flying[admission.key], most_of(admission)
+        flight, wanted = self._flying[admission.key], self._bounds.most(admission)
         await self._queues.rest(wait_s)
         while True:
             self._refuse_if_stopped()
@@ -128,7 +131,7 @@ class CallLedger:
 
     async def hedge(self, admission: Admission) -> bool:
         """See `evo.receipts.Ledger.hedge`."""
-        flight, most = self._flying.get(admission.key), most_of(admission)
+        flight, most = self._flying.get(admission.key), self._bounds.most(admission)
         if flight is None or self.stopped or self.account.refusal(most) or not self.pacing.room(admission.model):
             return False
         self._lose(flight, most)  # it may yet be answered, and paid
@@ -153,7 +156,7 @@ class CallLedger:
     def settle_all(self, receipts: Sequence[Receipt]) -> None:
         """Record calls in one transaction, then let go whoever waits for them."""
         answers = [(r.key, r.completion) for r in receipts if r.completion is not None]
-        receipts = [self._priced(receipt) for receipt in receipts]
+        receipts = [self._counted(receipt) for receipt in receipts]
         sent = [receipt for receipt in receipts if receipt.attempts]
         if sent:
             self._journal.append({"calls": [call_row(receipt, self._lost(receipt)) for receipt in sent]})
@@ -172,8 +175,8 @@ class CallLedger:
         for receipt in lost:
             self._count(receipt)
             self._trial.end(receipt.model, receipt.key)
-            for key in (receipt.key, hedge_of(receipt.key)):
-                self.pacing.release(receipt.model, key)
+            self.pacing.release(receipt.model, receipt.key)
+            self.pacing.release(receipt.model, hedge_of(receipt.key))
             self._land(receipt.key, self._unsettled(receipt))
         self._wake()
 
@@ -191,8 +194,7 @@ class CallLedger:
         return over
 
     def _land(self, key: str, used: Usage) -> None:
-        flight = self._flying.pop(key, None)
-        if flight is None:
+        if (flight := self._flying.pop(key, None)) is None:
             self.account.settle(Usage(), used)
             return
         self.account.settle(flight.wanted, used)
@@ -221,12 +223,11 @@ class CallLedger:
             return completion
         # Another run paid for it. It counts here as if sent, save its price, so that a run's course
         # does not depend on what the cache happens to hold.
-        usage = Usage(1, completion.tokens, 0.0)
+        booked = counted(completion, admission, self._bounds.most(admission))
+        usage = Usage(1, booked.tokens, 0.0)
         if not self._fits(usage):
             return self._settled
-        receipt = Receipt(
-            admission.key, admission.model, admission.purpose, admission.individual, time.time(), completion
-        )
+        receipt = Receipt(admission.key, admission.model, admission.purpose, admission.individual, time.time(), booked)
         self._journal.append({"calls": [call_row(receipt, recalled=True)]})
         self._remember([(admission.key, completion)])
         self.account.settle(Usage(), usage)
@@ -246,19 +247,19 @@ class CallLedger:
         self._writing = False
         self._cache.flush_late()
 
-    def _priced(self, receipt: Receipt) -> Receipt:
-        """Return the receipt, under a cap in USD at its bound where the cost was not said: what is logged is spent."""
+    def _counted(self, receipt: Receipt) -> Receipt:
+        """Return the receipt, at its bound where the use was not said: what is logged is spent."""
         flight, answer = self._flying.get(receipt.key), receipt.completion
-        if self.account.budget.usd is None or flight is None or answer is None or answer.cost_usd is not None:
+        if flight is not None:
+            self._bounds.learn(flight.admission, answer or receipt.billed)
+        if flight is None or answer is None:
             return receipt
-        return replace(receipt, completion=replace(answer, cost_usd=flight.wanted.usd))
+        priced = self.account.budget.usd is not None
+        return replace(receipt, completion=counted(answer, flight.admission, flight.wanted, priced=priced))
 
     def _reserve(self, wanted: Usage, model: str) -> bool:
         if wanted.usd is None and self.account.budget.usd is not None:
-            raise ConfigError(
-                f"a cap in USD needs the price of {model}, which is unknown; set model.price, or leave "
-                "budget.usd out and cap calls or tokens"
-            )
+            raise unpriced(model)
         fits = self._fits(wanted)
         if fits:
             self.account.reserve(wanted)
@@ -266,8 +267,7 @@ class CallLedger:
 
     def _fits(self, wanted: Usage) -> bool:
         """Whether an amount fits now; not yet, as long as calls under way may leave room. Raises BudgetExhausted."""
-        refusal = self.account.refusal(wanted)
-        if not refusal:
+        if not (refusal := self.account.refusal(wanted)):
             return True
         hopeless = self.account.refusal(wanted, waiting=True)
         if hopeless or not self._flying:

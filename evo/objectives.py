@@ -1,7 +1,8 @@
 """What prompts can be compared by beside quality, who is dominated by nobody, and where a front bends.
 
-The knee is the member farthest from the plane through the front's extremes, each objective scaled to its range on the
-front (Das 1999): beyond it a little more of one objective costs much of another.
+The knee is the member whose worst objective is best, each objective scaled to its range on the front: the compromise
+nearest to the ideal point in the maximum norm (Zeleny 1973). What is worst in anything is as far from it as can be, so
+that objectives which go together, as length and cost do, cannot outvote quality.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from evo.errors import ConfigError
-from evo.model import Individual, Prompt
+from evo.model import Individual, Prompt, total_cost
 
 Floats = npt.NDArray[np.float64]
 
@@ -28,6 +29,8 @@ def prompt_tokens(prompt: Prompt) -> int:
 
 def checked_objectives(names: Iterable[str], owner: str) -> tuple[str, ...]:
     """Return the names. Raises ConfigError unless they are objectives, quality and at least another, each once."""
+    if isinstance(names, str) or not isinstance(names, Iterable):
+        raise ConfigError(f"{owner} expects a list of objectives, got {names!r}; write [{QUALITY}, {TOKENS}], say")
     found = tuple(names)
     if unknown := [name for name in found if name not in OBJECTIVES]:
         raise ConfigError(f"{owner} expects objectives among {', '.join(OBJECTIVES)}, got {unknown[0]!r}; name those")
@@ -37,9 +40,10 @@ def checked_objectives(names: Iterable[str], owner: str) -> tuple[str, ...]:
 
 
 def goals(individuals: Sequence[Individual], objectives: Sequence[str]) -> Floats:
-    """Return a row for each individual, a column for each objective, higher better; means over its dev rows.
+    """Return a row for each individual, a column for each objective, higher better.
 
-    Where what somebody costs is unknown, nobody is compared by cost: its column is 0.
+    Cost and latency are means over the dev rows with a score, as quality is: a call that failed is neither free nor
+    fast. Where what somebody costs is unknown, nobody is compared by cost: its column is 0.
     """
     columns = [[_goal(individual, name) for individual in individuals] for name in objectives]
     values = np.array(columns, dtype=np.float64).reshape(len(columns), len(individuals)).T
@@ -64,18 +68,18 @@ def nondominated(values: Floats) -> list[int]:
 
 def knee(front: Floats) -> int:
     """Return the place of the knee of a front, of several the first; it needs one row at least."""
-    least, span = front.min(axis=0), np.ptp(front, axis=0)
-    scaled = (front - least) / np.where(span > 0, span, 1.0)
-    return int(np.argmax(np.round(scaled.sum(axis=1), 12)))
+    span = np.ptp(front, axis=0)
+    lacking = (front.max(axis=0) - front) / np.where(span > 0, span, 1.0)
+    return int(np.argmin(np.round(lacking.max(axis=1), 12)))
 
 
 def _goal(individual: Individual, objective: str) -> float:
-    outcomes = individual.evaluation.outcomes
     if objective == QUALITY:
         return individual.fitness
     if objective == TOKENS:
         return -float(prompt_tokens(individual.prompt))
+    scored = [outcome for outcome in individual.evaluation.outcomes if outcome.score is not None]
     if objective == COST:
-        cost = individual.evaluation.cost_usd
-        return np.nan if cost is None else -cost / max(1, len(outcomes))
-    return -sum(outcome.latency_s for outcome in outcomes) / max(1, len(outcomes))
+        cost = total_cost(outcome.cost_usd for outcome in scored)
+        return np.nan if cost is None else -cost / max(1, len(scored))
+    return -sum(outcome.latency_s for outcome in scored) / max(1, len(scored))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 
@@ -167,6 +167,15 @@ class Method(Protocol[S]):
 
     def finished(self, state: S) -> bool:
         """Whether the method will ask for nothing more, whatever it is told."""
+        ...
+
+
+@runtime_checkable
+class NamesRows(Protocol):
+    """A method that names the rows of its births itself, so that no racing policy has a say in them (``own``)."""
+
+    def size(self, dev: int) -> int:
+        """Return how many of ``dev`` examples a birth is scored on at first: the final race may give it the others."""
         ...
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from evo.accounting import bound_of
+from evo.bounds import with_bound
 from evo.errors import EvoError, LlmError, OperatorError
 from evo.model import EXAMPLES, STAGES, Completion, Individual, Prompt, Request, demos_of
 from evo.plugins import build, build_model, resolve
@@ -65,14 +67,27 @@ class JudgeRates:
     output: float
     price: Price | None
     latency_s: float | None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
 class Overheard:
-    """`Llm` around another that keeps what was said."""
+    """`Llm` around another that keeps what was said, and what it failed with.
+
+    What is kept counts tokens as a run does: where a reply does not say them, as the most they can be.
+    """
 
     inner: Llm
+    name: str = ""
     said: list[tuple[Request, Completion]] = field(default_factory=list)
+    failure: LlmError | None = None
+    uncounted: bool = False
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the user should know of it."""
+        note = f"{self.name}: its replies do not say what they took: every call counts as the most that it can take"
+        return (note,) if self.uncounted else ()
 
     @property
     def identity(self) -> str:
@@ -96,8 +111,15 @@ class Overheard:
 
     async def complete(self, request: Request) -> Completion:
         """Answer as the inner model does."""
-        self.said.append((request, await self.inner.complete(request)))
-        return self.said[-1][1]
+        try:
+            answer = await self.inner.complete(request)
+        except LlmError as error:
+            self.failure = error
+            raise
+        counted = with_bound(answer, *bound_of(request))
+        self.uncounted |= counted is not answer
+        self.said.append((request, counted))
+        return answer
 
     async def aclose(self) -> None:
         """Close the inner model."""
@@ -117,7 +139,7 @@ async def measured(
 
     A call is sent once, never again. Raises EvoError when it fails.
     """
-    llm = Overheard(build_model(model))
+    llm = Overheard(build_model(model), model.name)
     try:
         notes = await _try_row(task, llm, model, judge) if tests else []
         asked, llm.said = llm.said, []
@@ -127,7 +149,8 @@ async def measured(
         await llm.aclose()
     seconds = [reply.latency_s for _, reply in (*asked, *llm.said)]
     latency_s = sum(seconds) / max(1, len(seconds))
-    return await _rates(task, asked, llm.said, llm.price, latency_s, [f"{model.name}: {note}" for note in notes])
+    notes = [*(f"{model.name}: {note}" for note in notes), *llm.notes]
+    return await _rates(task, asked, llm.said, llm.price, latency_s, notes)
 
 
 async def guessed(task: Task, model: ModelSettings, judge: Overheard | None = None) -> Rates:
@@ -140,13 +163,22 @@ async def guessed(task: Task, model: ModelSettings, judge: Overheard | None = No
 
 
 def judge_rates(judge: Overheard, *, offline: bool) -> JudgeRates:
-    """Return what the judge's calls took; with ``offline`` a stand-in was overheard, of whom only the bytes count."""
+    """Return what the judge's calls took; with ``offline`` a stand-in was overheard, of whom only the bytes count.
+
+    Raises EvoError where it was never asked: nothing is known of it then, and unknown is not free.
+    """
+    if not judge.said:
+        raise EvoError(
+            f"{judge.name} was not asked to judge, as the reply to a dev row was empty; give the task's model another "
+            "prompt or more max_tokens, or estimate with --offline"
+        )
     said = [(request, _guess(request, reply) if offline else reply) for request, reply in judge.said]
     return JudgeRates(
         _mean([reply.prompt_tokens for _, reply in said]),
         VERDICT_TOKENS if offline else _mean([reply.output_tokens for _, reply in said]),
         None if offline else judge.price,
         None if offline else _mean([reply.latency_s for _, reply in said]),
+        judge.notes,
     )
 
 
@@ -186,7 +218,7 @@ def probe_prompt(task: Task) -> Prompt:
     return next(iter(task.brief.seeds), Prompt.of(task.brief.description or "Answer."))
 
 
-async def _try_row(task: Task, llm: Llm, model: ModelSettings, judge: Llm | None) -> list[str]:
+async def _try_row(task: Task, llm: Llm, model: ModelSettings, judge: Overheard | None) -> list[str]:
     """Score the dev row of the most usual length; return what is wrong short of an error."""
     build_evaluator: EvaluatorFactory = resolve("evo.evaluators", "rows")
     evaluator = build_evaluator(task, llm, temperature=model.temperature, max_tokens=model.max_tokens, judge=judge)
@@ -196,7 +228,9 @@ async def _try_row(task: Task, llm: Llm, model: ModelSettings, judge: Llm | None
     try:
         (outcome,) = (await evaluator.evaluate(probe_prompt(task), [dev[usual].number])).outcomes
     except LlmError as error:
+        _refuse_dead(judge)
         raise _dead(model, error) from error
+    _refuse_dead(judge)
     if outcome.error.startswith("scorer: "):
         return [f"the scorer failed on a dev row: {outcome.error.removeprefix('scorer: ')}"]
     if outcome.score is None:
@@ -225,6 +259,14 @@ async def _try_embedding(task: Task, llm: Llm) -> None:
         raise EvoError(
             f"{llm.identity} did not answer one call for an embedding: {error}; nothing more was sent"
         ) from error
+
+
+def _refuse_dead(judge: Overheard | None) -> None:
+    if judge is not None and judge.failure is not None:
+        raise EvoError(
+            f"{judge.name} did not judge one reply: {str(judge.failure).rstrip('.')}; nothing more was sent: see that "
+            "judge_model is up and its key is right, or estimate with --offline"
+        ) from judge.failure
 
 
 def _dead(model: ModelSettings, error: object) -> EvoError:

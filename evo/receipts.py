@@ -69,6 +69,10 @@ class Admission:
     purpose: str = ""
     individual: int | None = None
     limits: Limits = NO_LIMITS
+    output_tokens: int = 0
+    """How many of the tokens are the reply's; 0 where no text is wanted."""
+    output_usd: float = 0.0
+    """US dollars for one token of the reply; of no meaning where ``usd`` is None."""
 
 
 CANCELLED = "cancelled"

@@ -1,7 +1,9 @@
 """A run without models: the real loop, methods, racing and task sizes, with made-up scores, in memory, without a log.
 
 Calls are counted as the run would count them, since it is the run's own loop that asks for them; what it asks for after
-that depends on scores and texts, which are drawn here. Migrants, failed calls and unusable replies are left out.
+that depends on scores and texts, which are drawn here. Migrants, failed calls and unusable replies are left out. A
+judge's calls are the most there can be: a run judges equal replies to a row once, and replies of a word or two, such as
+labels, are often equal, which nobody knows before.
 """
 
 from __future__ import annotations

@@ -22,6 +22,7 @@ from evo.journal import read_table, stamp
 from evo.lineage import Lineage, number_of
 from evo.model import Individual
 from evo.operator_ledger import operator_ledger
+from evo.past_task import row_texts
 from evo.profile import read_profile
 from evo.replay import individuals_now, read_individuals
 from evo.schema import TABLES
@@ -165,22 +166,31 @@ class Run:
         """Return what is known of each dev and train row over all prompts; test rows are left out.
 
         - example, split: the row's number, and where it belongs.
+        - input, target: the beginning of its texts; null where the data cannot be read any more or have changed.
         - tried, missing: prompts with a score for it, and those whose call failed.
-        - mean, best: of its scores; 0 for ``best``: no prompt solves it.
+        - mean, best: of its scores; below 0.5 for ``best``: no prompt solves it.
         - discrimination: correlation of its score with the prompts' fitness, in [-1, 1]; below 0, good prompts miss
           what bad ones solve. null for fewer than 5 prompts, or where nothing varies.
-        - common_miss, agreed: the commonest reason for a miss, and for how many of the better half of all prompts.
-        - suspect: 80 % of them, and 5 at least, missed it in the same words: its label may be wrong.
+        - noise: mean standard deviation of its score from one repeat to the next; null where ``repeats`` is 1.
+        - common_miss, agreed: the commonest answer (the reply where the scorer reads none) that scored below 0.5, in
+          small letters, and what share of the better half of all prompts gave it.
+        - suspect: 80 % of them, and 5 at least, gave it: the row's label may be wrong.
         """
-        return item_analysis(self.path)
+        found = item_analysis(self.path)
+        texts = row_texts(self._folder, found["example"].to_pylist())
+        for place, name in enumerate(("input", "target")):
+            column = pa.array([text[place] for text in texts], pa.string())
+            found = found.add_column(2 + place, name, column)
+        return found
 
     def front(self, objectives: Sequence[str] = DEFAULT) -> pa.Table:
         """Return the prompts that no other beats in all objectives at once, the best by dev score first.
 
-        Objectives: quality, tokens (of the prompt, about), cost and latency (means over its dev rows). Only prompts
-        with at least half the most evidence take part, and quality is the lower end of the dev score's interval, as in
-        choosing the winner. The dev scores of all of them are optimistic: test the one you take. ``knee`` marks the one
-        beyond which a little of one objective costs much of another. Raises ConfigError for other objectives.
+        Objectives: quality, tokens (of the prompt, about), cost and latency (means over its dev rows with a score).
+        Whoever has a score and was not dropped takes part; quality is the lower end of the dev score's interval, so
+        that few rows count for little. The dev scores of all of them are optimistic: test the one you take. ``knee``
+        marks the compromise: the one whose worst objective is best, each scaled to its range on the front. Of a front
+        of two that is the better one. Raises ConfigError for other objectives, or where what a row cost is unknown.
         """
         return front(self.path, objectives)
 

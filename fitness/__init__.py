@@ -7,8 +7,9 @@ all, for tests). They are not imported here, so that nothing heavy is loaded bef
 from fitness.datasets import Rows, read_rows
 from fitness.evaluator import RowEvaluator
 from fitness.fake import FakeLlm, toy_rows
+from fitness.function_scorer import FunctionScorer
 from fitness.racing import Full, Subset
-from fitness.scorers import Choice, Contains, Exact, FunctionScorer, Numeric, Regex, make_scorer
+from fitness.scorers import Choice, Contains, Exact, Numeric, Regex, make_scorer
 from fitness.splits import Splits, split_rows
 from fitness.target_likelihood import Likelihood
 from fitness.tasks import RowTask, load_task

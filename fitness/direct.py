@@ -25,6 +25,7 @@ from fitness.embedding import unit
 from fitness.endpoints import (
     NO_KEY,
     asked,
+    cost_of,
     empty_reply,
     identity_of,
     no_choices,
@@ -135,23 +136,23 @@ class DirectLlm:
     def _read(self, reply: Any, latency_s: float) -> Completion:
         choice = reply["choices"][0] if reply["choices"] else {}
         text = choice["message"]["content"] if choice else ""
-        prompt_tokens, output_tokens, cost = self._used(reply)
+        prompt_tokens, output_tokens, cost = self._used(reply, text)
         if text is None or not text.strip():
             raise empty_reply(choice.get("finish_reason"), prompt_tokens + output_tokens or None, cost)
         return Completion(text, prompt_tokens, output_tokens, cost, latency_s)
 
     def _read_embedding(self, reply: Any, latency_s: float) -> Completion:
-        tokens, _, cost = self._used(reply)
+        tokens, _, cost = self._used(reply, "")
         vector = reply["data"][0]["embedding"] if reply["data"] else []
         if not isinstance(vector, list) or not all(isinstance(value, int | float) for value in vector):
             raise no_embedding(tokens or None, cost)
         return Completion("", tokens, 0, cost, latency_s, embedding=unit(vector))
 
-    def _used(self, reply: Any) -> tuple[int, int, float | None]:
-        """Return prompt tokens, output tokens and their cost."""
+    def _used(self, reply: Any, text: str | None) -> tuple[int, int, float | None]:
+        """Return prompt tokens and output tokens, 0 where the reply does not say them, and their cost."""
         usage = reply.get("usage") or {}
         prompt, output = (int(usage.get(name) or 0) for name in ("prompt_tokens", "completion_tokens"))
-        return prompt, output, self._price.cost(prompt, output) if self._price and prompt else None
+        return prompt, output, cost_of(self._price, prompt, output, text)
 
 
 def _proxy(api_base: str) -> str:

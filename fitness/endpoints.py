@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -14,6 +16,15 @@ from evo.settings import ModelSettings
 SAMPLING = frozenset({"temperature", "max_tokens", "seed", "stop", "top_p"})
 OURS = SAMPLING | {"model", "messages", "input", "encoding_format", "n", "stream", "timeout", "api_base"}
 """Parameters that options may not hold, as settings and requests do."""
+LENGTHS = re.compile(
+    r"max(?!input|prompt|reasoning|thinking)\w*tokens\w*|max(gen|new|output|total)?len(gth)?|n(um)?predict|tokenstogenerate"
+)
+"""Names under which servers take the length of a reply, in lower case without underscores."""
+REPLIES = re.compile(r"n|bestof|candidatecount|num(returnsequences|completions|generations)")
+"""Names under which they take how many replies they write."""
+_SCHEMAS = "format functions guidedjson jsonschema properties responseformat schema structuredoutputs tools"
+_OTHERS = frozenset([*_SCHEMAS.split(), "logitbias", "metadata", "reasoning", "thinking"])
+"""Options whose inner names are a user's own, or bound the thinking within a reply."""
 NO_KEY = "none"
 """Sent where a server wants no key: some insist on one."""
 
@@ -32,9 +43,31 @@ def endpoint(api_base: str) -> str:
 
 
 def refuse_reserved(settings: ModelSettings) -> None:
-    """Raises ConfigError for an option that settings or requests already carry."""
-    if taken := sorted(OURS & set(settings.options)):
+    """Raises ConfigError for an option that settings or requests already carry, or that a cap could be passed by."""
+    for place, name in _named(settings.options):
+        if LENGTHS.fullmatch(name):
+            raise ConfigError(
+                f"model {settings.name}: option {place} says how long a reply may be, by which caps are kept; remove "
+                "it, and set the model's max_tokens (a judge's: the scorer's max_tokens)"
+            )
+        if REPLIES.fullmatch(name):
+            raise ConfigError(
+                f"model {settings.name}: option {place} asks for several replies, and caps are kept for one; remove it"
+            )
+    body = settings.options.get("extra_body")
+    if taken := sorted(OURS & {*settings.options, *(body if isinstance(body, Mapping) else ())}):
         raise ConfigError(f"model {settings.name}: options hold {taken[0]}, which is set elsewhere; remove it there")
+
+
+def _named(options: Mapping[str, Any], place: str = "") -> Iterator[tuple[str, str]]:
+    """Yield the place of every option, nested ones too, and its name in lower case without underscores."""
+    for key, value in options.items():
+        name = re.sub(r"[\W_]", "", str(key)).lower()
+        yield f"{place}{key}", name
+        if name not in _OTHERS:
+            inner = value if isinstance(value, list | tuple) else [value]
+            for one in inner:
+                yield from _named(one, f"{place}{key}.") if isinstance(one, Mapping) else ()
 
 
 def own_key(settings: ModelSettings) -> str | None:
@@ -51,6 +84,12 @@ def own_price(settings: ModelSettings) -> Price | None:
     """Return the price in the settings."""
     own = settings.price
     return None if own is None else Price(own.prompt_usd_per_million / 1e6, own.output_usd_per_million / 1e6)
+
+
+def cost_of(price: Price | None, prompt_tokens: int, output_tokens: int, text: str | None) -> float | None:
+    """Return what a call cost; None where the price is unknown, or the tokens of what was sent or written are."""
+    known = prompt_tokens > 0 and (output_tokens > 0 or not text)
+    return price.cost(prompt_tokens, output_tokens) if price is not None and known else None
 
 
 def asked(request: Request) -> dict[str, Any]:

@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from evo.errors import BudgetExhausted, ConfigError, Interrupted, LlmError
+from evo.failures import SCORER
 from evo.model import Completion, Evaluation, Example, Outcome, Prompt, Score, total_cost
-from evo.ports import Llm, Scorer
+from evo.ports import Llm
 from fitness.datasets import as_text
 from fitness.judge import Bench, Judge
 from fitness.repeats import merged
@@ -75,8 +76,9 @@ class RowEvaluator:
     async def evaluate(self, prompt: Prompt, examples: Sequence[int]) -> Evaluation:
         """Return one outcome for each example.
 
-        A call or a scorer that fails gives an outcome without a score. Raises LlmError when it is fatal, cancelling
-        the rows still under way, and, once those have ended, BudgetExhausted or Interrupted.
+        A call or a scorer that fails gives an outcome without a score. Raises LlmError when it is fatal and
+        ConfigError where the scorer cannot be used, cancelling the rows still under way, and, once those have ended,
+        BudgetExhausted or Interrupted.
         """
         rows = [self.task.example(number) for number in examples]
         priors = await self._priors(prompt, rows)
@@ -116,11 +118,9 @@ class RowEvaluator:
                 if error.fatal:
                     raise
                 return Outcome(example.number, None, error=str(error), call=call)
-        return await self._scored(replies, prior, example, call)
+        return await self._scored([*replies[:-1], _above(replies[-1], prior)], example, call, repeat)
 
-    async def _scored(
-        self, replies: Sequence[Completion], prior: tuple[float, ...] | None, example: Example, call: str
-    ) -> Outcome:
+    async def _scored(self, replies: Sequence[Completion], example: Example, call: str, repeat: int) -> Outcome:
         used: dict[str, Any] = {
             "tokens": sum([reply.tokens for reply in replies]),
             "cost_usd": total_cost([reply.cost_usd for reply in replies]),
@@ -128,15 +128,15 @@ class RowEvaluator:
             "call": call,
         }
         try:
-            score = await self._scorer(_above(replies[-1], prior), example)
+            score, spread = await self._score(replies[-1], example, repeat)
             if not isinstance(score, Score):
                 raise TypeError(f"expected a Score, but the scorer gave {score!r}")
-        except (BudgetExhausted, Interrupted):
+        except (BudgetExhausted, ConfigError, Interrupted):
             raise
         except Exception as error:  # scorers are the user's code: a crash is this row's, not the run's
             if isinstance(error, LlmError) and error.fatal:
                 raise
-            return Outcome(example.number, None, error=as_text(f"scorer: {type(error).__name__}: {error}"), **used)
+            return Outcome(example.number, None, error=as_text(f"{SCORER}{type(error).__name__}: {error}"), **used)
         return Outcome(
             example.number,
             score.value,
@@ -144,6 +144,7 @@ class RowEvaluator:
             reason=as_text(score.reason),
             parsed=score.parsed,
             reply=_kept(replies, score.answer),
+            spread=spread,
             **used,
         )
 
@@ -163,15 +164,15 @@ class RowEvaluator:
             return error
         return completion.logprobs
 
-    @property
-    def _scorer(self) -> Scorer:
+    async def _score(self, reply: Completion, example: Example, repeat: int) -> tuple[Score, float | None]:
+        """Return a reply's score, and how much a judge's verdicts of it differ where it gives several."""
         scorer = self.task.scorer
-        return Bench(scorer, self.judge) if isinstance(scorer, Judge) and self.judge is not None else scorer
+        if isinstance(scorer, Judge) and self.judge is not None:
+            return await Bench(scorer, self.judge, repeat).judged(reply, example)
+        return await scorer(reply, example), None
 
     def _chooses(self, example: Example) -> bool:
-        scorer = self.task.scorer
-        options = bool(example.choices) or isinstance(scorer, Likelihood)
-        return options and self.llm.can_choose and scorer.wants_choices
+        return self.llm.can_choose and self.task.can_choose(example.number)
 
 
 async def _together(work: Sequence[Coroutine[Any, Any, T]]) -> list[T]:

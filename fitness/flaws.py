@@ -8,6 +8,7 @@ from evo.ports import Scorer
 from fitness.answer_sets import AnswerSet
 from fitness.json_schema import JsonSchema
 from fitness.references import listed
+from fitness.rouge import Rouge
 from fitness.sari import Sari
 from fitness.scorers import Exact, Numeric, Regex
 from fitness.unit_tests import Code
@@ -15,7 +16,7 @@ from fitness.unit_tests import Code
 
 def row_flaw(scorer: Scorer, inputs: Mapping[str, str], target: str) -> str:
     """Return why the scorer can never score a reply to such a row; empty when it can."""
-    if isinstance(scorer, Exact | Numeric | AnswerSet | JsonSchema):
+    if isinstance(scorer, Exact | Numeric | AnswerSet | JsonSchema | Rouge):
         return scorer.flaw(target)
     if isinstance(scorer, Code):
         return scorer.flaw(inputs, target)

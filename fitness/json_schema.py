@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -59,7 +59,8 @@ class JsonSchema:
             raise ValueError(flaw)
         found = next(_json_in(completion.text), None)
         if found is None:
-            return unparsed("no JSON", completion.text, example)
+            wanted = example if self.fields else replace(example, target="JSON")
+            return unparsed("no JSON", completion.text, wanted)
         answer = json.dumps(found, ensure_ascii=False)
         if violations := self._violations(found):
             return Score(0.0, answer, "expected JSON valid by the schema, but " + "; ".join(violations))
@@ -158,6 +159,42 @@ def _check(schema: Any) -> None:
         raise ConfigError(
             f"scorer json-schema: expected a JSON Schema, but at {error.json_path}: {_short(error.message)}; mend it"
         ) from error
+    _check_references(schema)
+
+
+def _check_references(schema: Any) -> None:
+    """Raise ConfigError for a reference that leads nowhere: every reply would meet it, or only some."""
+    from jsonschema_specifications import REGISTRY  # type: ignore[import-untyped]  # the drafts' own: no fetching
+    from referencing.exceptions import NoSuchAnchor, PointerToNowhere, Unresolvable
+
+    root = _specification(schema).create_resource(schema)
+    registry = REGISTRY.with_resource(root.id() or "", root)
+    waiting, seen = [(root, registry.resolver_with_root(root))], {id(schema)}
+    while waiting:
+        part, resolver = waiting.pop()
+        found = [(inner, resolver.in_subresource(inner)) for inner in part.subresources()]
+        for reference in _references(part.contents):
+            try:
+                there = resolver.lookup(reference)
+            except (Unresolvable, NoSuchAnchor, PointerToNowhere) as error:
+                raise ConfigError(
+                    f"scorer json-schema: expected references within the schema, but {reference!r} leads nowhere; put "
+                    "what it names into the schema"
+                ) from error
+            found.append((_specification(schema).create_resource(there.contents), there.resolver))
+        waiting += [(one, way) for one, way in found if id(one.contents) not in seen]
+        seen |= {id(one.contents) for one, _ in found}
+
+
+def _references(part: Any) -> list[str]:
+    given = [part.get(name) for name in ("$ref", "$dynamicRef")] if isinstance(part, Mapping) else []
+    return [reference for reference in given if isinstance(reference, str)]
+
+
+def _specification(schema: Any) -> Any:
+    from referencing.jsonschema import DRAFT202012, specification_with
+
+    return specification_with(schema.get("$schema", ""), default=DRAFT202012)
 
 
 def _validator(schema: Any) -> Any:

@@ -12,10 +12,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import stdev
 from string import Template
 from typing import ClassVar, Literal, get_args
 
 from evo.errors import ConfigError
+from evo.failures import NO_VERDICT
 from evo.model import Completion, Example, Request, Score, digest
 from evo.plugins import unknown
 from evo.ports import Llm
@@ -61,7 +63,8 @@ class Judge:
         mode: ``grade`` on a scale, or ``compare`` with the target in both orders: 1 is better in both, 0 worse.
         scale: The highest grade; 1 is the lowest.
         show_target: Whether a grading judge sees the target, as a reference.
-        repeats: Verdicts of each kind, of which the mean counts; more than one needs a temperature.
+        repeats: Verdicts of each kind, of which the mean counts; more than one needs a temperature. How much they
+            differ is the row's noise, where the row itself is asked once.
         temperature: The judge's.
         max_tokens: Most tokens of a verdict; a judge that reasons needs more.
     """
@@ -105,30 +108,42 @@ class Judge:
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """`evo.ports.Scorer`: a judge and the model that judges."""
+    """`evo.ports.Scorer`: a judge and the model that judges.
+
+    ``repeat`` tells how often the row was asked before: an equal reply to it is judged anew, not by the same verdict.
+    """
 
     judge: Judge
     llm: Llm
+    repeat: int = 0
     wants_choices: ClassVar[bool] = False
 
     async def __call__(self, completion: Completion, example: Example) -> Score:
-        """Return the mean of all verdicts; an empty reply is unparsed and judged by nobody.
+        """Return the mean of all verdicts; see `judged`."""
+        return (await self.judged(completion, example))[0]
 
-        Raises LlmError where the judge does not answer, ValueError where its words were cut.
+    async def judged(self, completion: Completion, example: Example) -> tuple[Score, float | None]:
+        """Return the mean of all verdicts, and their standard deviation from one repeat of the judge to the next.
+
+        A repeat of a comparison is the mean of both orders. There is no deviation where the judge is asked once or no
+        verdict can be read. An empty reply is unparsed and judged by nobody. Raises LlmError where the judge does not
+        answer, ValueError where its words were cut.
         """
         reply = completion.text.strip()
         if not reply:
-            return unparsed("nothing", completion.text, example)
-        verdicts = []
-        for repeat in range(self.judge.repeats):
-            for question, grades in self._questions(reply, example):
-                verdicts.append(await self._verdict(question, grades, repeat))
+            return unparsed("nothing", completion.text, example), None
+        repeats = range(self.repeat * self.judge.repeats, (self.repeat + 1) * self.judge.repeats)
+        asked = self._questions(reply, example)
+        rounds = [[await self._verdict(*question, repeat) for question in asked] for repeat in repeats]
+        verdicts = [verdict for verdicts in rounds for verdict in verdicts]
         read = [(grade, why) for grade, why in verdicts if grade is not None]
-        value = sum(grade for grade, _ in read) / len(verdicts)
         if not read:
-            return Score(0.0, reason=f"the judge gave no verdict, but {verdicts[-1][1]!r}", parsed=False)
-        spread = f", of verdicts from {min(read)[0]:.2f} to {max(read)[0]:.2f}" if len(verdicts) > 1 else ""
-        return Score(value, reason=f"judged {value:.2f}{spread}: {min(read)[1]}")
+            return Score(0.0, reason=f"{NO_VERDICT}, but {verdicts[-1][1]!r}", parsed=False), None
+        value = sum(grade for grade, _ in read) / len(verdicts)
+        ends = f", of verdicts from {min(read)[0]:.2f} to {max(read)[0]:.2f}" if len(verdicts) > 1 else ""
+        means = [sum(grade or 0.0 for grade, _ in verdicts) / len(verdicts) for verdicts in rounds]
+        score = Score(value, reason=f"judged {value:.2f}{ends}: {min(read)[1]}")
+        return score, stdev(means) if len(means) > 1 else None
 
     def _questions(self, reply: str, example: Example) -> Sequence[tuple[str, Mapping[str, float]]]:
         """Return what the judge is asked, each with what its answers are worth."""

@@ -22,6 +22,7 @@ from fitness.embedding import unit
 from fitness.endpoints import (
     NO_KEY,
     asked,
+    cost_of,
     empty_reply,
     identity_of,
     no_choices,
@@ -43,6 +44,8 @@ _NOISE = (
 )
 EMBEDDING, EMBED = "embedding", "embed"
 """The mode of models that embed, in LiteLLM's list, and what most of their names hold."""
+LOCAL = frozenset({"hosted_vllm", "lemonade", "llamafile", "lm_studio", "ollama", "ollama_chat", "vllm", "xinference"})
+"""LiteLLM's providers that are servers of one's own; Ollama's names that end in -cloud are not."""
 _CLOSING_S = 0.05
 """Closed sockets are only let go of by later turns of the event loop."""
 _calls: set[object] = set()
@@ -94,7 +97,10 @@ class LiteLlm:
 
     @property
     def price(self) -> Price | None:
-        """The settings' price, else LiteLLM's list price; None for models not listed and for private endpoints."""
+        """The settings' price, else LiteLLM's list price.
+
+        None for models that are not listed, for private endpoints, and for a provider's model listed at nothing.
+        """
         return self._price
 
     async def complete(self, request: Request) -> Completion:
@@ -135,30 +141,25 @@ class LiteLlm:
     def _read(self, reply: Any, latency_s: float) -> Completion:
         choices = getattr(reply, "choices", None) or []
         text = (choices[0].message.content or "") if choices else ""
-        prompt_tokens, output_tokens, cost = self._used(reply)
+        prompt_tokens, output_tokens, cost = self._used(reply, text)
         if not text.strip():
             reason = getattr(choices[0], "finish_reason", "") if choices else ""
             raise empty_reply(reason, prompt_tokens + output_tokens or None, cost)
         return Completion(text, prompt_tokens, output_tokens, cost, latency_s)
 
     def _read_embedding(self, reply: Any, latency_s: float) -> Completion:
-        tokens, _, cost = self._used(reply)
+        tokens, _, cost = self._used(reply, "")
         found = getattr(reply, "data", None) or []
         vector = found[0]["embedding"] if found else []
         if not isinstance(vector, list) or not all(isinstance(value, int | float) for value in vector):
             raise no_embedding(tokens or None, cost)
         return Completion("", tokens, 0, cost, latency_s, embedding=unit(vector))
 
-    def _used(self, reply: Any) -> tuple[int, int, float | None]:
-        """Return prompt tokens, output tokens and their cost."""
+    def _used(self, reply: Any, text: str) -> tuple[int, int, float | None]:
+        """Return prompt tokens and output tokens, 0 where the reply does not say them, and their cost."""
         usage = getattr(reply, "usage", None)
         prompt_tokens, output_tokens = _count(usage, "prompt_tokens"), _count(usage, "completion_tokens")
-        known = self._price is not None and prompt_tokens > 0
-        return (
-            prompt_tokens,
-            output_tokens,
-            self._price.cost(prompt_tokens, output_tokens) if self._price and known else None,
-        )
+        return prompt_tokens, output_tokens, cost_of(self._price, prompt_tokens, output_tokens, text)
 
 
 def _quiet_litellm() -> Any:
@@ -233,10 +234,21 @@ def _listing(litellm: Any, settings: ModelSettings) -> dict[str, Any]:
 def _price(settings: ModelSettings, listing: Mapping[str, Any]) -> Price | None:
     if own := own_price(settings):
         return own
-    writes = listing.get("mode") != EMBEDDING
+    writes = listing.get("mode") != EMBEDDING and EMBED not in settings.name
     prompt = listing.get("input_cost_per_token")
     output = listing.get("output_cost_per_token", None if writes else 0.0)
-    return None if prompt is None or output is None else Price(float(prompt), float(output))
+    if prompt is None or output is None:
+        return None
+    # Hidden reasoning is part of the output: at the higher of both prices a cap holds, whatever share it has.
+    output = max(output, listing.get("output_cost_per_reasoning_token") or 0.0)
+    if not _is_local(settings.name) and (not prompt or (writes and not output)):
+        return None  # the list has 0 for what nobody looked up, too
+    return Price(float(prompt), float(output))
+
+
+def _is_local(name: str) -> bool:
+    """Whether a model runs on a server of one's own, which costs nothing a token."""
+    return name.partition("/")[0] in LOCAL and not name.endswith("-cloud")
 
 
 def _count(usage: Any, name: str) -> int:

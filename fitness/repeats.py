@@ -8,13 +8,17 @@ from dataclasses import replace
 from statistics import stdev
 
 from evo.model import Outcome, total_cost
+from evo.plugins import build_model, names
+from evo.ports import Scorer
+from evo.settings import ModelSettings
 
 
 def merged(repeats: Sequence[Outcome]) -> Outcome:
     """Return one outcome of a row's repeats: their mean score, and its standard deviation from one to the next.
 
     Words are those of the worst repeat, for operators to learn from; tokens and cost are sums, the latency is a mean.
-    Repeats whose call failed are left out of the score; it is missing where all failed. One repeat is itself.
+    Repeats whose call failed are left out of the score; it is missing where all failed. One repeat is itself, with
+    the spread of its judge's verdicts where there are several.
     """
     if len(repeats) == 1:
         return repeats[0]
@@ -30,3 +34,24 @@ def merged(repeats: Sequence[Outcome]) -> Outcome:
         latency_s=math.fsum(one.latency_s for one in repeats) / len(repeats),
         spread=stdev(scores) if len(scores) > 1 else None,
     )
+
+
+def by_likelihood(scorer: Scorer, models: Sequence[ModelSettings]) -> tuple[ModelSettings, ...]:
+    """Return the models under test that a scorer asks for likelihoods, which do not vary from one repeat to the next.
+
+    Raises ConfigError when a model cannot be made.
+    """
+    return tuple(model for model in models if scorer.wants_choices and _gives_likelihoods(model))
+
+
+def useless(models: Sequence[ModelSettings]) -> str:
+    """Return, for the user, that repeats do nothing with these models."""
+    told = ", ".join(model.name for model in models)
+    return f"task.repeats does nothing with {told}: labels are scored by likelihood, which is the same each time"
+
+
+def _gives_likelihoods(model: ModelSettings) -> bool:
+    """Return what the model says itself; those that LiteLLM or an endpoint answers never do, and need not be made."""
+    kind = model.name.partition("/")[0]
+    ours = ":" in kind or kind in names("evo.models").keys() - {"litellm", "direct"}
+    return ours and not model.is_direct and bool(build_model(model).can_choose)

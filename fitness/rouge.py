@@ -1,11 +1,12 @@
 """Overlap of n-grams or of the longest common subsequence with a reference summary (ROUGE; Lin 2004).
 
 Counted by Google's ``rouge-score`` (extra ``text``), so that figures compare with published ones: its F-measure, of
-several references the best, English letters and digits alone.
+several references the best. It sees English letters and digits alone: use chrf for text in another script.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, ClassVar, Literal, get_args
@@ -16,12 +17,15 @@ from evo.plugins import unknown
 from fitness.reasons import graded, unparsed
 from fitness.references import need, references
 
+SEEN = re.compile("[a-z0-9]", re.IGNORECASE | re.ASCII)
 Variant = Literal["rouge1", "rouge2", "rougeL", "rougeLsum"]
 
 
 @dataclass(frozen=True, slots=True)
 class Rouge:
-    """ROUGE's F-measure against the target, or the best of a JSON list of them, as ``{name: rouge, variant: rouge2}``.
+    """ROUGE's F-measure against the target in Latin letters, or the best of a JSON list, as ``{name: rouge}``.
+
+    A target without an English letter or a digit would always score 0, and its row is left out.
 
     Args:
         variant: ``rouge1`` and ``rouge2`` count words and pairs of words, ``rougeL`` the longest common subsequence,
@@ -37,6 +41,12 @@ class Rouge:
         if self.variant not in get_args(Variant):
             raise ConfigError(f"scorer rouge: {unknown('variant', str(self.variant), set(get_args(Variant)))}")
         need("rouge_score", "rouge")
+
+    def flaw(self, target: str) -> str:
+        """Return why no reply can be compared with a target; empty where one can."""
+        if any(SEEN.search(text) for text in references(target)):
+            return ""
+        return f"target {target[:40]!r} has no English letter or digit, all that ROUGE sees; use the scorer chrf"
 
     async def __call__(self, completion: Completion, example: Example) -> Score:
         """Return the F-measure; an empty reply is unparsed."""

@@ -6,14 +6,11 @@ of a miss says what was expected and what came: operators that learn from mistak
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import math
 import re
-import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar, Literal, get_args
 
@@ -22,6 +19,7 @@ from evo.model import Completion, Example, Score
 from evo.plugins import build, resolve, unknown
 from evo.ports import Scorer
 from evo.settings import NamedSettings
+from fitness.function_scorer import FunctionScorer, imported
 from fitness.reading import has_words, label_in, number_in, tidy
 from fitness.reasons import compared, quoted, unparsed
 from fitness.references import listed
@@ -215,29 +213,6 @@ class Regex:
         return re.compile(self.pattern, re.IGNORECASE if self.ignore_case else 0)
 
 
-@dataclass(frozen=True, slots=True)
-class FunctionScorer:
-    """A function of the user's, ``module:function``, called with the reply's text and the example.
-
-    It may be async and returns a number in [0, 1], a (number, reason) pair or a Score. One that blocks runs in a
-    thread when ``threaded``. ``folder`` is searched for the module too.
-    """
-
-    function: str
-    threaded: bool = False
-    folder: str = ""
-    wants_choices: ClassVar[bool] = False
-
-    async def __call__(self, completion: Completion, example: Example) -> Score:
-        """Return the function's verdict. Raises what it raises, TypeError or ValueError for an unusable one."""
-        function = imported(self.function, self.folder)
-        if self.threaded:
-            verdict = await asyncio.to_thread(function, completion.text, example)
-        else:
-            verdict = function(completion.text, example)
-        return _verdict(await verdict if inspect.isawaitable(verdict) else verdict)
-
-
 def make_scorer(settings: NamedSettings, folder: Path = Path()) -> Scorer:
     """Return the scorer of a name with its arguments, or of ``module:function`` (its module may lie in ``folder``).
 
@@ -250,7 +225,7 @@ def make_scorer(settings: NamedSettings, folder: Path = Path()) -> Scorer:
     arguments = settings.arguments
     if ":" in name and not isinstance(target, type):
         name, target, arguments = (
-            f"{__name__}:{FunctionScorer.__name__}",
+            f"{FunctionScorer.__module__}:{FunctionScorer.__name__}",
             FunctionScorer,
             {"function": name, **arguments},
         )
@@ -258,27 +233,6 @@ def make_scorer(settings: NamedSettings, folder: Path = Path()) -> Scorer:
         arguments = {"folder": place, **arguments}
     scorer: Scorer = build("evo.scorers", NamedSettings.model_validate({"name": name, **arguments}))
     return scorer
-
-
-@lru_cache
-def imported(name: str, folder: str) -> Callable[..., Any]:
-    """Return the class or function ``module:name``. Raises ConfigError when it cannot be imported or called."""
-    if folder and folder not in sys.path:
-        sys.path.append(folder)  # at the end, so that a file beside the configuration shadows no library
-    target = resolve("evo.scorers", name)
-    if not callable(target):
-        raise ConfigError(f"expected a function or class at {name!r}, got {type(target).__name__}; name a function")
-    return target  # type: ignore[no-any-return]
-
-
-def _verdict(verdict: Any) -> Score:
-    if isinstance(verdict, Score):
-        return verdict
-    value, reason = verdict if isinstance(verdict, tuple) and len(verdict) == 2 else (verdict, "")
-    try:
-        return Score(float(value), reason=str(reason))
-    except TypeError:
-        raise TypeError(f"expected a number, (number, reason) or Score, got {type(value).__name__}") from None
 
 
 def _is_factor(value: Any) -> bool:

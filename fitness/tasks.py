@@ -10,7 +10,7 @@ from evo.errors import ConfigError, OperatorError
 from evo.model import EXAMPLES, INSTRUCTION, STAGES, Brief, Example, Prompt, Request, demos_of, digest
 from evo.ports import Scorer
 from evo.randomness import child_rng
-from evo.settings import DataSettings, TaskSettings
+from evo.settings import DataSettings, ModelSettings, TaskSettings
 from fitness.datasets import Rows, read_rows
 from fitness.examples import Draft, Plan, draft_rows, make_plan, with_labels
 from fitness.flaws import are_replies
@@ -18,8 +18,10 @@ from fitness.json_schema import JsonSchema
 from fitness.judge import Judge
 from fitness.layout import INPUT, PROMPT, braced, near_misses, placeholders, unfilled
 from fitness.rendering import Frame, messages, stages
+from fitness.repeats import by_likelihood, useless
 from fitness.scorers import make_scorer, takes_priors
 from fitness.splits import DEV, SPLITS, TEST, TRAIN, Splits, separate, split_rows, stratified_order
+from fitness.target_likelihood import Likelihood
 
 MAX_PROMPT_CHARS = 8000
 NO_TEST = "there are no test rows: the winner will only have its dev score, which is an optimistic one"
@@ -47,7 +49,9 @@ class RowTask:
     notes: tuple[str, ...] = ()
     fingerprint: str = ""
     repeats: int = 1
-    """How often a row is asked."""
+    """How often a row is asked, unless it is scored by likelihood."""
+    likelihoods: bool = False
+    """Whether all models under test give them: rows are then foreseen to be asked once where the scorer wants them."""
 
     def example(self, number: int) -> Example:
         """Return one example; its inputs hold every column but the target's. Raises ValueError for no such number."""
@@ -104,12 +108,19 @@ class RowTask:
 
         A judge whose verdict cannot be read is asked again; that is not foreseen.
         """
-        stages, sets = (
-            self.repeats * self.stages(prompt) + self.judge_calls,
-            [self.rows[number].choices for number in examples],
-        )
+        stages, sets = self.stages(prompt), [self.rows[number].choices for number in examples]
         first = {choices: place for place, choices in reversed([*enumerate(sets)])} if takes_priors(self.scorer) else {}
-        return tuple(stages + (first.get(choices) == place) for place, choices in enumerate(sets))
+        return tuple(
+            stages * (1 if self.likelihoods and self.can_choose(number) else self.repeats)
+            + self.judge_calls
+            + (first.get(choices) == place)
+            for place, (number, choices) in enumerate(zip(examples, sets, strict=True))
+        )
+
+    def can_choose(self, number: int) -> bool:
+        """Return whether a row is scored by likelihood where the model gives it."""
+        options = bool(self.rows[number].choices) or isinstance(self.scorer, Likelihood)
+        return options and self.scorer.wants_choices
 
     def check(self, prompt: Prompt) -> None:
         """Raise OperatorError when the prompt is empty or too long, lost a placeholder, or changed a locked part."""
@@ -142,9 +153,11 @@ def load_task(
     seed: int,
     folder: Path = Path(),
     evolve: tuple[str, ...] = (INSTRUCTION,),
+    models: Sequence[ModelSettings] = (),
 ) -> RowTask:
     """Return the task of these settings; paths and the scorer's module are looked for in ``folder``.
 
+    ``models`` are those under test: they tell whether a row is asked again, where it is to be asked several times.
     Raises ConfigError when data, columns, labels, scorer or seed prompts do not fit together, or fewer than 2 dev
     rows remain.
     """
@@ -167,9 +180,13 @@ def load_task(
         *unfilled(settings.layout, parts, columns),
         *([] if splits.test else [FOLDS if settings.split.folds else NO_TEST]),
     ]
+    once = by_likelihood(scorer, models) if settings.repeats > 1 else ()
+    notes += [useless(once)] if once else []
     frame = Frame(settings.layout, plan.placeholders)
     mark = _fingerprint(rows, order, plan, settings, scorer)
-    task = RowTask(rows, order, scorer, brief, frame, _locked(seeds, evolve), tuple(notes), mark, settings.repeats)
+    chosen = bool(once) and len(once) == len(models)
+    often = settings.repeats
+    task = RowTask(rows, order, scorer, brief, frame, _locked(seeds, evolve), tuple(notes), mark, often, chosen)
     _check_seeds(task)
     return task
 
@@ -203,6 +220,10 @@ def _drafts(tables: Mapping[str, Rows], plan: Plan, scorer: Scorer) -> tuple[lis
 
 def _splits(drafts: Sequence[Draft], given: Mapping[str, range], settings: TaskSettings, seed: int) -> Splits:
     inputs = [draft.shown for draft in drafts]
+    if settings.split.folds and TEST in given:
+        raise ConfigError(
+            "task.split.folds: expected no test rows, as folds stand in for a test, got task.data.test; leave out one"
+        )
     if "all" in given:
         splits = split_rows(inputs, [draft.target for draft in drafts], settings.split, seed)
     else:

@@ -22,7 +22,10 @@ from fitness.references import references
 from fitness.sandbox import Isolation, Limits, Report, run_tests
 
 Measure = Literal["share", "all"]
-BLOCK = re.compile(r"^```[ \t]*([\w+-]*)[^\n]*\n(.*?)(?:^```|\Z)", re.DOTALL | re.MULTILINE)
+BLOCK = re.compile(
+    r"^(?P<indent>[ \t]*)```[ \t]*(?P<language>[\w+-]*)[^\n]*\n(?P<code>.*?)(?:^(?:(?P=indent))?```|\Z)",
+    re.DOTALL | re.MULTILINE,
+)
 PYTHON = ("", "py", "python", "python3")
 AT_ONCE = 2
 """Processes a worker has running at most: there is a worker for each core."""
@@ -106,9 +109,18 @@ class Code:
 
 
 def code_in(reply: str) -> str:
-    """Return the first fenced block of Python in a reply, cut short or not; without one the whole reply."""
-    blocks = BLOCK.findall(reply.replace("\r\n", "\n"))
-    return next((code for language, code in blocks if language.lower() in PYTHON), reply)
+    """Return the first fenced block of Python in a reply, cut short or not; without one the whole reply.
+
+    A block that is indented, as in an item of a list, is moved to the left as far as its fence.
+    """
+    for block in BLOCK.finditer(reply.replace("\r\n", "\n")):
+        if block["language"].lower() in PYTHON:
+            return (
+                re.sub(rf"^[ \t]{{1,{len(block['indent'])}}}", "", block["code"], flags=re.MULTILINE)
+                if block["indent"]
+                else block["code"]
+            )
+    return reply
 
 
 def _first(report: Report, tests: tuple[str, ...]) -> str:

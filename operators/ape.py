@@ -101,6 +101,10 @@ class Ape:
         one_of(NAME, "mode", self.mode, Mode)
         one_of(NAME, "scoring", self.scoring, Scoring)
 
+    def size(self, dev: int) -> int:
+        """Return the smaller of ``subset`` and ``dev``."""
+        return min(self.subset, dev)
+
     def start(self, brief: Brief) -> ApeState:
         """Return the first state. Raises ConfigError without rows, or without the description zero-order needs."""
         if not brief.practice:

@@ -87,6 +87,10 @@ class Capo:
         between(NAME, "length_penalty", self.length_penalty, 0, 1)
         between(NAME, "temperature", self.temperature, 0, 2)
 
+    def size(self, dev: int) -> int:
+        """Return the smaller of ``block_size`` and ``dev``."""
+        return min(self.block_size, dev)
+
     def start(self, brief: Brief) -> CapoState:
         """Return the first state. Raises ConfigError when there is no seed prompt."""
         if not brief.seeds:

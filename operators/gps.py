@@ -101,6 +101,10 @@ class Gps:
         """Weight by operator name."""
         return dict(self.operators)
 
+    def size(self, dev: int) -> int:
+        """Return the smaller of ``sample`` and ``dev``."""
+        return min(self.sample, dev)
+
     def start(self, brief: Brief) -> GpsState:
         """Return the first state. Raises ConfigError when there is no seed prompt."""
         seeds = tuple(dict.fromkeys(brief.seeds))

@@ -125,5 +125,6 @@ def require_living(living: Sequence[Individual], least: int) -> None:
     if len(living) < least:
         raise ConfigError(
             f"expected at least {least} living prompts to breed from, got {len(living)}: the other births failed; "
-            "read their notes in the log, and pass more seed prompts or a stronger operator_model"
+            "read their notes in the log: where rows could not be scored, mend what they name; where operators gave no "
+            "usable prompt, pass more seed prompts or a stronger operator_model"
         )

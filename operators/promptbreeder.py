@@ -138,6 +138,10 @@ class Promptbreeder:
         _check_heat(self.temperature)
         _check_weights(self.operators)
 
+    def size(self, dev: int) -> int:
+        """Return the smaller of ``batch`` and ``dev``."""
+        return min(self.batch, dev)
+
     def start(self, brief: Brief) -> Breeding:
         """Return the first state.
 

@@ -130,6 +130,10 @@ class ProTeGi:
         """Rows scored in one selection, at most."""
         return self.eval_rounds * self.eval_prompts_per_round * self.samples_per_eval
 
+    def size(self, dev: int) -> int:
+        """Return the smaller of ``samples_per_eval`` and ``dev``."""
+        return min(self.samples_per_eval, dev)
+
     def start(self, brief: Brief) -> Beam:
         """Return the first state. Raises ConfigError without a seed prompt, or with more than the budget can score."""
         seeds = tuple(dict.fromkeys(brief.seeds))

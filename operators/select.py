@@ -75,6 +75,10 @@ class Select:
         at_least(NAME, "finalists", self.finalists, 1)
         bandit(self.rule, c=self.c, samples=self.samples, width=self.width)
 
+    def size(self, dev: int) -> int:
+        """Return the smaller of ``rows`` and ``dev``."""
+        return min(self.rows, dev)
+
     def start(self, brief: Brief) -> SelectState:
         """Return the first state. Raises ConfigError without a prompt."""
         seeds = tuple(dict.fromkeys(brief.seeds))

@@ -15,7 +15,7 @@ from operators.deap_selection import fronts
 
 def check_objectives(owner: str, objectives: Sequence[str]) -> None:
     """Return nothing. Raises ConfigError unless they are quality alone, or with other objectives."""
-    if tuple(objectives) != (QUALITY,):
+    if objectives not in ((QUALITY,), [QUALITY]):
         checked_objectives(objectives, owner)
 
 

@@ -115,7 +115,7 @@ def _running(commands: _Commands) -> None:
 
 def _reading(commands: _Commands) -> None:
     best = _add(commands, "best", "reading:best", "print the best prompt of a run")
-    best.add_argument("-k", type=int, default=1, help="print the K best by dev score")
+    best.add_argument("-k", type=int, help="print the K best by dev score (default: 1)")
     best.add_argument("--front", action="store_true", help="print the prompts no other beats in quality and length")
     best.add_argument("--objectives", metavar="A,B", help="of that front: quality with tokens, cost or latency")
     show = _add(commands, "show", "reading:show", "show how a run stands: islands, operators, failures, cost")

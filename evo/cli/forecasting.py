@@ -19,6 +19,7 @@ _ENDS = {
     "method": "its methods end by themselves",
     "births": "budget.births ends it",
     "time": "the rehearsal took too long and was cut short: all figures are the least there will be",
+    "unknown": "not known: the rehearsal was cut short, and the run may end sooner or later",
 }
 
 

@@ -21,8 +21,10 @@ from evo.cli.report import print_report, prompt_lines
 from evo.cli.tables import arrow_table, table, wide_console
 from evo.cli.text import duration, money, one_line, percent, say, shown_path
 from evo.errors import ConfigError
+from evo.folder import RunFolder
 from evo.front import DEFAULT
 from evo.model import DROPPED, FAILED, OK, Individual
+from evo.past_task import past_task
 from evo.replay import individuals_now
 from evo.run import Run
 
@@ -31,17 +33,17 @@ _SHOWN = ["id", "island", "operator", "status", "note", "fitness", "n_missing", 
 
 def best(options: Namespace) -> None:
     """Print the best prompt, or the k best."""
-    run = Run(options.run)
-    if options.k < 1:
-        raise ConfigError(f"-k expects 1 or more, got {options.k}")
+    run, k = Run(options.run), 1 if options.k is None else options.k
+    if k < 1:
+        raise ConfigError(f"-k expects 1 or more, got {k}")
     if options.front or options.objectives:
         return _front(run, options)
-    top = run.top(options.k)
+    top = run.top(k)
     if options.json:
         return print_json(
             {"run": str(run.path), "status": run.status, "result": run.result, "top": list(map(plain, top))}
         )
-    if options.k == 1 and run.result is not None:
+    if k == 1 and run.result is not None:
         return print_report(run, Console())
     for place, one in enumerate(top, 1):
         print(f"{place}. dev {percent(one.fitness)} on {one.evaluation.count} rows, individual {one.number}")
@@ -86,8 +88,12 @@ def report(options: Namespace) -> None:
 
 
 def _front(run: Run, options: Namespace) -> None:
-    objectives = options.objectives.split(",") if options.objectives else DEFAULT
+    if options.k is not None:
+        raise ConfigError(f"expected -k or a front, got -k {options.k} with one: a front is shown whole; leave out -k")
+    objectives = [name.strip() for name in options.objectives.split(",")] if options.objectives else DEFAULT
     rows = run.front(objectives).to_pylist()
+    if not rows:
+        run.top(1)  # the error of a run without scores
     if options.json:
         return print_json({"run": str(run.path), "status": run.status, "objectives": list(objectives), "front": rows})
     return print_front(run, rows)
@@ -102,9 +108,11 @@ def _operators(run: Run, *, as_json: bool) -> None:
 
 def _examples(run: Run, *, as_json: bool) -> None:
     rows = run.examples().to_pylist()
+    known = all(row["input"] is not None for row in rows)
+    note = "" if known else past_task(RunFolder.open(run.path))[1]
     if as_json:
-        return print_json({"run": str(run.path), "status": run.status, "examples": rows})
-    return print_examples(run, rows)
+        return print_json({"run": str(run.path), "status": run.status, "note": note, "examples": rows})
+    return print_examples(run, rows, note)
 
 
 def _profile(run: Run) -> None:

@@ -34,8 +34,7 @@ def report_lines(run: Run) -> list[str]:
         f"  dev    {percent(winner['dev']['mean'])} on {winner['dev']['n']} rows: optimistic, it was chosen by them"
         + _optimism(result)
     )
-    lines.append(f"  test   {_estimate(winner['test'])}")
-    lines += [f"  seed   {_seed(baseline)}", f"  gain   {_gain(result)}"]
+    lines += [f"  test   {_test(result)}", f"  seed   {_seed(baseline)}", *_gain(result)]
     lines += [*_crossed(result), *_anytime(result), *_noise(result), *_looks(result), *_copied(result)]
     lines += [*_unread(run), *_failures(result), *_extinct(run)]
     line = run.lineage(winner["individual"]).line()
@@ -118,11 +117,20 @@ def _copied(result: dict[str, Any]) -> list[str]:
 
 
 def _unread(run: Run) -> list[str]:
-    """Return a warning where many replies held no answer: such a search mostly learns to have a label named."""
+    """Return a warning where many replies held no answer, or the judge's words no verdict: all of these score 0.
+
+    Without answers a search mostly learns to have a label named; without verdicts it learns nothing of its prompts.
+    """
     rows = run.individuals()
     scored, unread = (pc.sum(rows[column]).as_py() or 0 for column in ("n_scored", "n_unparsed"))
     if unread <= UNREAD * scored:
         return []
+    unjudged = (run.result or {}).get("failures", {}).get("rows_unjudged", 0)
+    if 2 * unjudged > unread:
+        return [
+            f"  unread the judge's verdicts could not be read for most of {percent(unread / scored)} of dev replies, "
+            "which score 0: name a stronger judge_model, or raise the scorer's max_tokens"
+        ]
     return [
         f"  unread {percent(unread / scored)} of dev replies held no answer and score 0: "
         "name the labels in the seed prompts, or raise model.max_tokens"
@@ -145,14 +153,25 @@ def _extinct(run: Run) -> list[str]:
 def _seed(baseline: dict[str, Any]) -> str:
     if baseline["operator"] != SEED:
         return "none was scored"
-    return f"{_estimate(baseline['test'])}: the best seed prompt by dev, {one_line(baseline['text'], 60)!r}"
+    dev = baseline["dev"]
+    untested = f"{percent(dev['mean'])} on {dev['n']} dev rows, not tested"
+    score = untested if baseline["test"] is None else _estimate(baseline["test"])
+    return f"{score}: the best seed prompt by dev, {one_line(baseline['text'], 60)!r}"
 
 
-def _gain(result: dict[str, Any]) -> str:
+def _gain(result: dict[str, Any]) -> list[str]:
+    """Return the line of the gain; none where folds stand in for a test, which have a gain of their own."""
     winner, baseline = result["winner"], result["baseline"]
     if baseline["operator"] != SEED:
-        return "unknown: no seed prompt was scored to compare with"
-    return gain_words(result["gain"], same=winner["individual"] == baseline["individual"])
+        return ["  gain   unknown: no seed prompt was scored to compare with"]
+    if result.get("crossed") is not None:
+        return []
+    return [f"  gain   {gain_words(result['gain'], same=winner['individual'] == baseline['individual'])}"]
+
+
+def _test(result: dict[str, Any]) -> str:
+    folded = result.get("crossed") is not None
+    return "none: folds stand in for it, all its rows are dev rows" if folded else _estimate(result["winner"]["test"])
 
 
 def _estimate(estimate: dict[str, Any] | None) -> str:

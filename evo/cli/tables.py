@@ -22,6 +22,7 @@ _WORDS = (
     "split",
     "common miss",
     "input",
+    "target",
     "prompt",
     "method",
     "model",

@@ -104,11 +104,35 @@ def test_a_run_that_is_resumed_with_more_goes_on_and_races_again(tmp_path):
     assert ranking(again.path, 1) == [again.result["winner"]["individual"]]
 
 
-def test_a_clear_loser_is_out_early():
-    def one(number: int, right: int) -> Side:
-        outcomes = tuple(Outcome(row, float(row < right)) for row in range(50))
-        return Side(
-            Individual(number, Prompt.of(f"p{number}"), "seed", evaluation=Evaluation(outcomes)), 0, frozenset()
-        )
+def one(number: int, right: int) -> Side:
+    outcomes = tuple(Outcome(row, float(row < right)) for row in range(50))
+    return Side(Individual(number, Prompt.of(f"p{number}"), "seed", evaluation=Evaluation(outcomes)), 0, frozenset())
 
+
+def test_a_clear_loser_is_out_early():
     assert [side.individual.number for side in _survivors([one(1, 40), one(2, 39), one(3, 20)])] == [1, 2]
+
+
+def test_the_baseline_is_never_out():
+    assert [side.individual.number for side in _survivors([one(1, 40), one(2, 20), one(3, 20)], 3)] == [1, 3]
+
+
+@pytest.mark.parametrize("contenders", [2, 4])
+def test_with_folds_the_gain_over_the_best_seed_prompt_rests_on_all_rows_that_the_race_comes_to(tmp_path, contenders):
+    ended = evolve(
+        {"data": ROWS, "scorer": "choice", "split": {"folds": 5}},
+        model="fake/toy",
+        method="steady-state",
+        prompts=["What is the mood?"],
+        racing={"name": "subset", "n": FEW},
+        final_race=contenders,
+        budget={"births": 20, "calls": 4000},
+        executor="inline",
+        storage=str(tmp_path),
+    )
+    result = ended.result
+    dev = len(ROWS) * 9 // 10
+    assert result["winner"]["individual"] != result["baseline"]["individual"]
+    assert result["winner"]["dev"]["n"] == result["baseline"]["dev"]["n"] == dev
+    assert result["crossed"]["gain"]["n"] == result["crossed"]["n"] == dev
+    assert result["baseline"]["individual"] in raced(ended)

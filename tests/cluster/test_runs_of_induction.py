@@ -85,10 +85,10 @@ def test_placeholders_of_the_seeds_are_in_what_is_induced(go):
 @pytest.mark.parametrize(("method", "prompts"), [(APE, []), (GPS, SEEDS)], ids=["ape", "gps"])
 @pytest.mark.parametrize("calls", [60, 110, 170])
 def test_a_budget_that_ends_in_the_middle_gives_a_result_that_more_budget_completes(go, method, prompts, calls):
-    run = go(method=method, prompts=prompts, budget={"calls": calls})
+    run = go(method=method, prompts=prompts, budget={"calls": calls}, final_race=1)
     assert run.spent.calls <= calls
     assert run.best.individual.ok
-    straight = go(method=method, prompts=prompts)
+    straight = go(method=method, prompts=prompts, final_race=1)
     assert evidence(run) < evidence(straight)
     longer = resume(run.path, budget=BudgetSettings(calls=2000))
     assert longer.status == "done"

@@ -67,7 +67,7 @@ def bank(path: Path, *, run: str = "run", proven: bool = True, **caps: float) ->
 
 
 def admission(key: str, tokens: int = 10, usd: float | None = 0.0, model: str = "model") -> Admission:
-    return Admission(key, tokens, usd, model)
+    return Admission(key, tokens, usd, model, output_tokens=1)
 
 
 def answer(text: str = "yes", tokens: int = 4, usd: float | None = 0.0) -> Completion:

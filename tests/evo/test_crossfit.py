@@ -10,7 +10,9 @@ from records import born, write
 
 import evo
 from evo.cli.report import report_lines
+from evo.cli.text import percent
 from evo.crossfit import crossed_scores
+from evo.errors import ConfigError
 from evo.settings import SplitSettings
 from fitness.splits import split_rows
 from fitness.toy import toy_rows
@@ -72,3 +74,19 @@ def test_a_run_on_few_rows_ends_with_a_cross_fitted_score_and_says_what_it_is(tm
     said = "\n".join(report_lines(run))
     assert "each under what the other folds chose" in said
     assert "the search is not" in said
+    assert "test   none: folds stand in for it" in said
+    assert f"seed   {percent(result['baseline']['dev']['mean'])} on 45 dev rows, not tested" in said
+    assert "no test rows were scored" not in said
+    assert "not scored" not in said
+
+
+def test_folds_beside_test_rows_are_refused(tmp_path: Path) -> None:
+    rows = toy_rows(50)
+    with pytest.raises(ConfigError, match=r"split\.folds: expected no test rows.*leave out one"):
+        evo.evolve(
+            {"data": {"dev": rows[:30], "test": rows[30:]}, "scorer": "choice", "split": {"folds": 5}},
+            prompts=["Sort the text."],
+            model="fake/toy",
+            executor="inline",
+            storage=str(tmp_path),
+        )

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import pytest
 
 import evo
+from evo.cli.forecasting import forecast_lines
 from evo.commission import FinalCalls, commission
 from evo.config import parse
 from evo.engine import checked
@@ -53,6 +54,36 @@ class Dead(Priced):
     async def complete(self, request: Request) -> Completion:
         type(self).asked += 1
         raise LlmError("the key is not valid", transient=True)
+
+
+class Denied(Priced):
+    """Refuses the key."""
+
+    async def complete(self, request: Request) -> Completion:
+        raise LlmError("the key is wrong", fatal=True)
+
+
+class Grader(Priced):
+    """Judges, and does not say what it took."""
+
+    async def complete(self, request: Request) -> Completion:
+        return Completion("It is so.\nGRADE: 3", 0, 0)
+
+
+class Blank(Priced):
+    """Writes nothing that could be judged."""
+
+    can_choose = False
+
+    async def complete(self, request: Request) -> Completion:
+        return Completion(" ", 10, 1, 0.0)
+
+
+class Uncounted(Priced):
+    """Does not say what it took."""
+
+    async def complete(self, request: Request) -> Completion:
+        return replace(await super().complete(request), prompt_tokens=0, output_tokens=0, cost_usd=None)
 
 
 class Mute(Priced):
@@ -167,6 +198,39 @@ def test_a_dead_model_costs_one_call(tmp_path):
     assert Dead.asked == 2
 
 
+def judged(tmp_path: Path, judge: type[FakeLlm], **more: Any) -> Forecast:
+    task = {**TASK, "scorer": {"name": "judge", "rubric": "Polite.", "max_tokens": 50}}
+    more = {"method": STEADY, "budget": {"births": 8}, "judge_model": named(judge), **more}
+    return evo.estimate(task, **arguments(tmp_path, **more))
+
+
+@pytest.mark.parametrize(("judge", "words"), [(Dead, "the key is not valid"), (Denied, "the key is wrong")])
+def test_a_judge_that_does_not_answer_stops_the_estimate_and_is_named(tmp_path, judge, words):
+    with pytest.raises(
+        EvoError, match=rf"^{named(judge)} did not judge one reply: {words}; nothing more .*judge_model"
+    ):
+        judged(tmp_path, judge)
+
+
+def test_a_judge_that_is_not_asked_is_not_free(tmp_path):
+    with pytest.raises(EvoError, match=f"^{named(Grader)} was not asked to judge, as the reply to a dev row was empty"):
+        judged(tmp_path, Grader, model=named(Blank))
+
+
+def test_a_judge_that_does_not_say_what_it_took_counts_as_the_most(tmp_path):
+    found = judged(tmp_path, Grader)
+    assert found.usd > 0.5 * found.calls * Priced.price.output_usd * 50 / 2
+    assert any(note.startswith(f"{named(Grader)}: its replies do not say what they took") for note in found.notes)
+
+
+def test_replies_that_do_not_say_what_they_took_are_predicted_as_they_count(tmp_path):
+    more = {"model": named(Uncounted), "method": STEADY, "budget": {"births": 40}}
+    found, run = estimated(tmp_path, **more), evo.evolve(TASK, **arguments(tmp_path, **more))
+    assert found.tokens == pytest.approx(run.spent.tokens, rel=0.2)
+    assert found.usd > 0
+    assert sum("do not say what they took" in note for note in found.notes) == 1
+
+
 def test_an_embedding_model_is_asked_once_and_its_calls_are_counted(tmp_path):
     method = {**PROMPTBREEDER, "operators": {"eda": 1.0}}
     plain = estimated(tmp_path, method=method)
@@ -184,6 +248,22 @@ def test_offline_asks_no_model_and_says_so(tmp_path):
     assert (predicted.offline, predicted.usd, predicted.seconds) == (True, None, None)
     assert predicted.calls == pytest.approx(run.spent.calls, rel=0.1)
     assert predicted.tokens == pytest.approx(run.spent.tokens, rel=0.5)
+
+
+@pytest.mark.parametrize("cap", [{"seconds": 30}, {"usd": 1.0}], ids=str)
+def test_offline_a_cap_that_cannot_be_rehearsed_is_named_and_the_others_are_kept(tmp_path, cap, monkeypatch):
+    (name,) = cap
+    found = estimated(tmp_path, model=named(Priced), method=STEADY, budget={**cap, "calls": 900}, offline=True)
+    assert (found.ended_by, found.calls <= 900) == ("calls", True)
+    assert any(f"budget.{name}: not rehearsed offline" in note for note in found.notes)
+    monkeypatch.setattr("evo.rehearsal.PATIENCE_S", 0.5)
+    found = estimated(tmp_path, model=named(Priced), method=STEADY, budget=cap, offline=True)
+    assert found.ended_by == "unknown"
+    said = list(forecast_lines(found))
+    assert not any("the least there will be" in line for line in said)
+    assert any("the run may end sooner or later" in line for line in said)
+    asked = estimated(tmp_path, model=named(Priced), method=STEADY, budget={**cap, "calls": 900})
+    assert not any("not rehearsed" in note for note in asked.notes)
 
 
 def test_what_is_wrong_with_a_reply_is_noted(tmp_path):

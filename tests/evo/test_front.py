@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +14,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from records import born, write
 
+import evo
 from evo.cli import main
 from evo.errors import ConfigError
 from evo.folder import RunFolder
 from evo.front import front
-from evo.model import Evaluation, Individual
+from evo.model import DROPPED, Evaluation, Individual, Outcome
 from evo.objectives import checked_objectives, goals, knee, nondominated
 from evo.settings import RunSettings
 from evo.verdict import ranking
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 def priced(number: int, length: int, hits: int, cost: float | None = 0.01, latency: float = 0.1) -> Individual:
@@ -70,8 +74,47 @@ def test_a_front_by_cost_needs_prices(tmp_path: Path) -> None:
         rows(tmp_path / "b", unpriced, objectives=("quality", "cost"))
 
 
-def test_a_run_without_scores_has_no_front(tmp_path: Path) -> None:
-    assert rows(tmp_path, [born(0, "a", [None])]) == []
+def partly_failed(number: int, hits: int, failed: int) -> Individual:
+    """Return somebody with a price for each row but those whose call failed."""
+    one = priced(number, 40, hits)
+    lost = [Outcome(o.example, None, error="timeout") for o in one.evaluation.outcomes[-failed:]]
+    return replace(one, evaluation=Evaluation.of([*one.evaluation.outcomes[:-failed], *lost]))
+
+
+def test_calls_that_failed_make_a_prompt_neither_cheaper_nor_faster_nor_its_cost_unknown(tmp_path: Path) -> None:
+    (row,) = rows(tmp_path, [partly_failed(0, 12, 5)], objectives=("quality", "cost", "latency"))
+    assert (row["row_cost_usd"], row["row_latency_s"]) == (pytest.approx(0.01), pytest.approx(0.1))
+    assert row["row_tokens"] == 40
+    found = goals([partly_failed(0, 12, 5), priced(1, 40, 12, cost=0.02)], ("quality", "cost"))
+    assert found.tolist() == [[0.8, pytest.approx(-0.01)], [0.6, pytest.approx(-0.02)]]
+
+
+def test_who_has_less_than_half_of_the_most_evidence_takes_part(tmp_path: Path) -> None:
+    few = replace(priced(0, 40, 18), evaluation=Evaluation.of(priced(0, 40, 18).evaluation.outcomes[:8]))
+    dropped = replace(priced(2, 10, 20), status=DROPPED)
+    found = rows(tmp_path, [few, priced(1, 400, 12), dropped])
+    assert [(row["individual"], row["dev_rows"]) for row in found] == [(0, 8)], "8 of 8 is surely more than 12 of 20"
+
+
+def test_of_copies_that_show_one_prompt_the_surest_takes_part(tmp_path: Path) -> None:
+    copies = [priced(number, 40, hits) for number, hits in ((0, 10), (1, 15), (2, 12))]
+    assert [row["individual"] for row in rows(tmp_path, copies)] == [1]
+
+
+def test_a_run_without_scores_has_no_front_and_the_command_fails_as_without_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = folder(tmp_path, [born(0, "a", [None])])
+    assert front(path).to_pylist() == []
+    assert (main(["best", str(path)]), main(["best", str(path), "--front"])) == (1, 1)
+    said = capsys.readouterr()
+    assert said.err.count("has scored no prompt yet") == 2
+    assert said.out == ""
+
+
+def test_a_front_is_shown_whole(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["best", str(folder(tmp_path, PROMPTS)), "--front", "-k", "2"]) == 2
+    assert "leave out -k" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("names", [["quality"], ["tokens", "cost"], ["quality", "beauty"], ["quality", "quality"]])
@@ -96,6 +139,17 @@ def test_the_knee_is_where_the_front_bends() -> None:
     assert knee(np.array([[0.3, 0.3]])) == 0
 
 
+def test_objectives_that_go_together_do_not_outvote_quality() -> None:
+    # Quality beside three objectives that say the same: length, cost, time.
+    points = [(0.9, -9.0), (0.85, -5.0), (0.7, -4.0), (0.53, -1.0)]
+    assert knee(np.array([(quality, *[cheap] * 3) for quality, cheap in points])) == 1
+    assert knee(np.array([(quality, *[cheap] * 3) for quality, cheap in (points[0], points[-1])])) == 0
+
+
+def test_what_all_of_a_front_share_moves_no_knee() -> None:
+    assert knee(np.array([[1.0, 0.0, 0.0], [0.6, 0.6, 0.0], [0.0, 1.0, 0.0]])) == 1
+
+
 def test_where_a_cost_is_unknown_nobody_is_compared_by_cost() -> None:
     found = goals([priced(0, 40, 10, cost=None), priced(1, 80, 20)], ("quality", "tokens", "cost", "latency"))
     assert found.tolist() == [[0.5, -10, 0, pytest.approx(-0.1)], [1.0, -20, 0, pytest.approx(-0.1)]]
@@ -117,3 +171,14 @@ def test_the_command_prints_the_front_and_says_that_it_is_optimistic(
     assert document["objectives"] == ["quality", "latency"]
     assert [row["individual"] for row in document["front"]] == [0]
     assert main(["best", path, "--objectives", "speed"]) == 2
+
+
+def test_the_example_with_objectives_ends_with_short_prompts_beside_good_ones(tmp_path: Path) -> None:
+    run = evo.evolve(EXAMPLES / "short.yaml", budget={"calls": 4000}, storage=str(tmp_path))
+    found = run.front().to_pylist()
+    assert found[0]["individual"] == run.best.number
+    assert len(found) > 2
+    for better, shorter in pairwise(found):
+        assert better["dev"] > shorter["dev"]
+        assert better["prompt_tokens"] > shorter["prompt_tokens"]
+    assert sum(row["knee"] for row in found[1:-1]) == 1, "no extreme is a compromise"

@@ -8,6 +8,7 @@ from records import born, write
 
 from evo.budget import Usage
 from evo.cli.report import gain_words, report_lines
+from evo.failures import NO_VERDICT
 from evo.folder import RunFolder, write_json
 from evo.model import Evaluation, Outcome, Prompt
 from evo.run import Run
@@ -27,6 +28,32 @@ def test_the_report_says_when_many_replies_held_no_answer(tmp_path: Path, unread
     lines = [line for line in report_lines(Run(folder.path)) if line.startswith("  unread")]
     assert bool(lines) == said
     assert not said or "75.0 % of dev replies held no answer" in lines[0]
+
+
+def reported(path: Path, outcomes: list[Outcome]) -> list[str]:
+    settings = RunSettings.model_validate({"task": {"data": "x"}, "storage": str(path)})
+    folder = RunFolder.create(settings, base=Path("."), title="t", fingerprint="f")
+    write(folder.path, [replace(born(0), evaluation=Evaluation.of(outcomes))])
+    ended = verdict(folder.path, finalists(folder.path), status="done", spent=Usage(4), elapsed_s=1.0, seed=0)
+    write_json(folder.path / "result.json", ended)
+    return report_lines(Run(folder.path))
+
+
+def test_a_judge_without_verdicts_is_named_and_not_the_prompts(tmp_path: Path) -> None:
+    lines = reported(tmp_path, [Outcome(n, 0.0, reason=f"{NO_VERDICT}, but 'Fine.'", parsed=False) for n in range(4)])
+    (unread,) = [line for line in lines if line.startswith("  unread")]
+    assert "the judge's verdicts could not be read" in unread
+    assert unread.endswith("name a stronger judge_model, or raise the scorer's max_tokens")
+    (failed,) = [line for line in lines if line.startswith("  failed")]
+    assert "4 rows score 0 for want of a verdict" in failed
+
+
+def test_rows_without_a_score_are_told_with_their_commonest_reason(tmp_path: Path) -> None:
+    errors = ["scorer: KeyError: 1", "scorer: RuntimeError: \x1b[31mboom\n", "scorer: KeyError: 22"]
+    outcomes = [Outcome(9, 1.0), *(Outcome(n, None, error=error) for n, error in enumerate(errors))]
+    (failed,) = [line for line in reported(tmp_path, outcomes) if line.startswith("  failed")]
+    assert "3 rows have no score and count for nothing (2x scorer: KeyError: N, 1x scorer: RuntimeError: " in failed
+    assert failed.endswith("RuntimeError: \\u001b[Nmboom)")
 
 
 @pytest.mark.parametrize(

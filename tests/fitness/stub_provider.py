@@ -43,6 +43,7 @@ REPLIES = {
     "good": Reply(body=answer("hello", usage=USAGE)),
     "gpt-4o-mini": Reply(body=answer("hello", usage=USAGE)),
     "uncounted": Reply(body=answer("hello")),
+    "half-counted": Reply(body=answer("hello", usage={"prompt_tokens": 1000})),
     "denied": Reply(401, failure(f"Incorrect API key provided: {KEY}")),
     "unknown": Reply(404, failure("The model `unknown` does not exist")),
     "busy": Reply(429, failure("Rate limit reached"), {"Retry-After": "7"}),

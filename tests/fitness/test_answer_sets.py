@@ -57,10 +57,58 @@ def test_a_reason_stays_short():
     assert len(result.reason) < 800
 
 
-@pytest.mark.parametrize("reply", ["", " \n ", "-", ", ,", "[]"])
+@pytest.mark.parametrize("reply", ["", " \n ", "-", ", ,", "..."])
 def test_a_reply_without_items_is_unparsed(reply):
     result = score(reply, "billing")
     assert (result.value, result.parsed) == (0, False)
+
+
+@pytest.mark.parametrize(
+    ("reply", "target", "value"),
+    [
+        ("a, b and c", "a, b, c", 1),
+        ("a and b", "b, a", 1),
+        ("a, b, c", "a, b and c", 1),
+        ("a, rock and roll", '["a", "rock and roll"]', 1),
+        ("rock and roll", '["rock and roll"]', 1),
+        ("research", "research and development", 0),
+        ("research and development", "law", 0),
+    ],
+)
+def test_an_and_at_the_end_parts_what_the_other_side_knows_as_two(reply, target, value):
+    assert score(reply, target, measure="exact").value == value
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        '```json\n["a", "b"]\n```',
+        'Sure:\n```json\n["a",\n "b"]\n```\nAnything else?',
+        "```\na\nb",
+        "Sure! Here are:\n- a\n- b\n\nI hope that helps",
+        "Sure! Here are:\na\nb",
+    ],
+)
+def test_what_stands_around_a_list_is_no_item(reply):
+    assert score(reply, "a, b").value == 1
+
+
+@pytest.mark.parametrize(
+    ("reply", "target", "value"),
+    [
+        ("none", "[]", 1),
+        ("None.", "none", 1),
+        ("```json\n[]\n```", "[]", 1),
+        ("Answer: nothing", "[]", 1),
+        ("a", "[]", 0),
+        ("[]", "a", 0),
+    ],
+)
+def test_no_item_at_all_is_an_answer(reply, target, value):
+    assert not row_flaw(AnswerSet(), {}, target)
+    result = score(reply, target)
+    assert (result.value, result.parsed) == (value, True)
+    assert bool(result.reason) == (not value)
 
 
 def test_a_target_without_items_is_left_out_of_the_data():

@@ -90,6 +90,8 @@ def test_a_long_failure_is_cut():
         ("```py\r\na = 1\r\n```", "a = 1\n"),
         ("```bash\npip\n```\n```Python\na = 1\n```", "a = 1\n"),
         ("```python\na = 1\ncut shor", "a = 1\ncut shor"),
+        ("1. Here:\n   ```python\n   if a:\n       b\n   ```\n   Done.", "if a:\n    b\n"),
+        ("- So:\n  ```\n  a = 1\nb = 2\n```", "a = 1\nb = 2\n"),
     ],
 )
 def test_where_code_is_found(reply, code):

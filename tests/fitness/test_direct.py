@@ -193,6 +193,7 @@ async def test_a_closed_model_opens_again(models: Models) -> None:
 async def test_the_cost_is_usage_times_the_price(models: Models) -> None:
     assert (await models("good", price=PRICE).complete(ASK)).cost_usd == pytest.approx(0.002)
     assert (await models("uncounted", price=PRICE).complete(ASK)).cost_usd is None
+    assert (await models("half-counted", price=PRICE).complete(ASK)).cost_usd is None
     assert (await models("good").complete(ASK)).cost_usd is None
     assert models("good").price is None
 
@@ -227,7 +228,7 @@ async def test_the_key_is_the_named_one_else_openais_else_none(
         models("good", api_key_env="ABSENT_KEY")
 
 
-@pytest.mark.parametrize("option", ["temperature", "mock_response"])
+@pytest.mark.parametrize("option", ["temperature", "mock_response", "max_completion_tokens"])
 def test_an_option_that_is_set_elsewhere_or_litellms_is_refused(models: Models, option: str) -> None:
     with pytest.raises(ConfigError, match=option):
         models("good", options={option: 1.0})

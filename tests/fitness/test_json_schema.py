@@ -1,6 +1,7 @@
 import asyncio
 import json
 import pickle
+import re
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,41 @@ def test_a_reply_without_json_is_unparsed(reply):
     result = score(reply, schema=TICKET)
     assert (result.value, result.parsed) == (0, False)
     assert "no JSON" in result.reason
+
+
+def test_a_reply_without_json_is_told_of_its_target_only_where_fields_are_compared():
+    assert score("no", "other", schema=TICKET).reason == "expected 'JSON', got no JSON in the reply 'no'"
+    assert "expected '{\"a\": 1}'" in score("no", '{"a": 1}', fields=["a"]).reason
+
+
+@pytest.mark.parametrize(
+    ("schema", "reference"),
+    [
+        ({"$ref": "#/$defs/nope"}, "#/$defs/nope"),
+        ({"properties": {"a": {"items": {"$ref": "http://example.com/x.json"}}}}, "http://example.com/x.json"),
+        ({"$ref": "#/a", "a": {"$ref": "#gone"}}, "#gone"),
+    ],
+)
+def test_a_reference_that_leads_nowhere_is_refused_at_once(schema, reference):
+    with pytest.raises(ConfigError, match=re.escape(f"but {reference!r} leads nowhere")):
+        score(GOOD, schema=schema)
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"$ref": "https://json-schema.org/draft/2020-12/schema"},
+        {"$id": "http://x/y", "$defs": {"a": {"$anchor": "k"}}, "anyOf": [{"$ref": "#k"}, {"$ref": "y#/$defs/a"}]},
+        {
+            "$schema": "http://json-schema.org/draft-07/schema#",
+            "$ref": "#/definitions/n",
+            "definitions": {"n": {"properties": {"n": {"$ref": "#/definitions/n"}}}},
+        },
+        {"properties": {"$ref": {"type": "string"}}},
+    ],
+)
+def test_references_within_a_schema_and_to_the_drafts_are_followed(schema):
+    assert score('{"n": {}}', schema=schema).value == 1
 
 
 def test_named_fields_must_be_the_targets():

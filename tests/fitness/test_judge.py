@@ -129,6 +129,34 @@ def test_the_mean_of_repeats_counts_and_the_spread_is_told(script):
     assert with_one_lost.value == 0.5
 
 
+async def told(script, said, repeat=0, **arguments):
+    """Return score, spread and replicates of a reply judged by these words, one after the other."""
+    words = iter(said)
+    judge = script(reply=lambda request: next(words))
+    made = make_scorer(NamedSettings(name="judge", **{"rubric": "r", **arguments}))
+    score, spread = await Bench(made, judge, repeat).judged(Completion("Soon.", 1, 1), ROW)
+    return score.value, spread, [request.replicate for request in judge.requests]
+
+
+async def test_how_much_repeats_of_a_judge_differ_is_told(script):
+    assert (await told(script, ["GRADE: 5"]))[1] is None
+    _, spread, _ = await told(script, ["GRADE: 5", "GRADE: 1", "GRADE: 3"], repeats=3, temperature=1)
+    assert spread == pytest.approx(0.5)
+    assert (await told(script, ["?"] * 6, repeats=3, temperature=1))[1] is None
+
+
+async def test_both_orders_of_a_comparison_make_one_of_its_repeats(script):
+    fond = ["BETTER: FIRST"] * 4
+    assert await told(script, fond, mode="compare", repeats=2, temperature=1) == (0.5, 0.0, [0, 0, 1, 1])
+    assert (await told(script, fond[:2], mode="compare"))[1] is None
+
+
+async def test_no_two_repeats_of_row_and_judge_share_a_verdict(script):
+    grades = ["GRADE: 3"] * 3
+    seen = [(await told(script, grades, repeat, repeats=3, temperature=1))[2] for repeat in range(2)]
+    assert seen == [[0, 1, 2], [3, 4, 5]]
+
+
 def test_how_many_calls_a_row_takes():
     assert Judge("r").calls == 1
     assert Judge("r", repeats=3, temperature=1).calls == 3
@@ -160,6 +188,19 @@ async def outcomes(task, script, said):
 async def test_rows_are_judged(task, script):
     found = await outcomes(task, script, lambda request: "BETTER: NEITHER")
     assert [outcome.score for outcome in found] == [0.5] * 3
+
+
+def repeated(times, **arguments):
+    rows = [{"input": f"row {n}", "target": "t"} for n in range(6)]
+    scorer = {"name": "judge", "rubric": "r", **arguments}
+    settings = TaskSettings.model_validate({"data": rows, "scorer": scorer, "repeats": times})
+    return load_task(settings, ["Do."], 0)
+
+
+@pytest.mark.parametrize("task", [repeated(3), repeated(1, repeats=3, temperature=0.7)])
+async def test_a_noisy_judge_shows_in_the_spread_of_a_row(task, script):
+    found = await outcomes(task, script, lambda request: f"GRADE: {1 + request.replicate % 2}")
+    assert [outcome.spread for outcome in found] == [pytest.approx(0.144, abs=1e-3)] * 3
 
 
 async def test_a_judge_that_fails_leaves_the_score_missing(task, script):

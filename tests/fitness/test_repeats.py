@@ -10,7 +10,7 @@ import evo
 from evo.cli.report import report_lines
 from evo.errors import LlmError
 from evo.model import Completion, Outcome, Prompt, Request
-from evo.settings import TaskSettings
+from evo.settings import ModelSettings, TaskSettings
 from fitness.evaluator import RowEvaluator
 from fitness.fake import FakeLlm
 from fitness.repeats import merged
@@ -20,9 +20,9 @@ from fitness.toy import toy_rows
 PROMPT = "Sort the text."
 
 
-def task(repeats: int, scorer: str = "exact") -> RowTask:
+def task(repeats: int, scorer: object = "exact", models: tuple[str | dict[str, object], ...] = ()) -> RowTask:
     settings = TaskSettings.model_validate({"data": {"dev": toy_rows(12)}, "scorer": scorer, "repeats": repeats})
-    return load_task(settings, [PROMPT], seed=0)
+    return load_task(settings, [PROMPT], seed=0, models=[ModelSettings.model_validate(model) for model in models])
 
 
 class Wavering(FakeLlm):
@@ -74,6 +74,44 @@ async def test_likelihoods_do_not_vary_and_are_asked_for_once() -> None:
 def test_repeats_are_foreseen_and_make_another_task() -> None:
     assert task(3).calls(Prompt.of(PROMPT), [0, 1]) == (3, 3)
     assert task(1).fingerprint != task(3).fingerprint
+
+
+WRITES: dict[str, object] = {"name": "fake/toy", "options": {"choose": False}}
+
+
+@pytest.mark.parametrize(
+    ("scorer", "models", "calls", "told"),
+    [
+        ("choice", ("fake/toy",), 1, True),
+        ("choice", ("fake/toy", WRITES), 5, True),
+        ("choice", (WRITES, "openai/gpt-5-mini"), 5, False),
+        ({"name": "choice", "by": "text"}, ("fake/toy",), 5, False),
+        ("exact", ("fake/toy",), 5, False),
+    ],
+)
+def test_rows_that_all_models_score_by_likelihood_are_foreseen_once_and_a_note_says_so(
+    scorer: object, models: tuple[str | dict[str, object], ...], calls: int, told: bool
+) -> None:
+    found = task(5, scorer, models)
+    assert found.calls(Prompt.of(PROMPT), [0, 1]) == (calls, calls)
+    assert told == any(note.startswith("task.repeats does nothing with fake/toy: ") for note in found.notes)
+    assert not [note for note in task(1, scorer, models).notes if "repeats" in note]
+
+
+def test_repeats_that_do_nothing_do_not_cut_the_final_test_short(tmp_path: Path) -> None:
+    rows = toy_rows(120)
+    run = evo.evolve(
+        {"data": {"dev": rows[:40], "test": rows[40:]}, "scorer": "choice", "repeats": 5},
+        prompts=[PROMPT, "What is the mood? Give exactly the label."],
+        model="fake/toy",
+        budget={"calls": 900},
+        seed=1,
+        executor="inline",
+        storage=str(tmp_path),
+    )
+    result = run.result
+    assert result is not None
+    assert (result["status"], result["winner"]["test"]["n"]) == ("done", 80)
 
 
 def test_a_run_says_how_much_repeats_differ(tmp_path: Path) -> None:

@@ -13,8 +13,10 @@ from evo.errors import ConfigError
 from evo.model import Completion, Example, Score
 from evo.settings import NamedSettings
 from fitness.flaws import row_flaw
+from fitness.function_scorer import FunctionScorer
 from fitness.reading import label_in, number_in, tidy
-from fitness.scorers import Choice, Contains, Exact, FunctionScorer, Numeric, Regex, make_scorer
+from fitness.scorers import Choice, Contains, Exact, Numeric, Regex, make_scorer
+from fitness.timed_calls import MOST_LEFT
 
 
 def score(scorer, reply: str, target: str, choices=(), **completion) -> Score:
@@ -373,7 +375,8 @@ def test_unusable_arguments_are_refused(make):
 # --- functions -------------------------------------------------------------------------------------------------------
 
 METRIC = """
-import threading
+import asyncio, threading, time
+LET_GO = threading.Event()
 from evo.model import Score
 THREADS = []
 def good(output, example): return output == example.target
@@ -382,7 +385,14 @@ def whole(output, example): return Score(0.5, answer=output)
 async def later(output, example): return 1
 def strange(output, example): return "very good"
 def outside(output, example): return 7
-def here(output, example): THREADS.append(threading.get_ident()); return 1
+def here(output, example):
+    time.sleep(0.02)
+    THREADS.append(threading.get_ident())
+    return 1
+def stuck(output, example): LET_GO.wait(); return 1
+def sometimes(output, example): return stuck(output, example) if output == "stuck" else 1
+async def asleep(output, example): await asyncio.sleep(60)
+def leaves(output, example): raise SystemExit(3)
 class Own:
     wants_choices = False
     def __init__(self, bonus=0.0): self.bonus = bonus
@@ -423,12 +433,69 @@ def test_an_unusable_verdict_is_an_error(folder, name, error):
         score(made(folder, name), "t", "t")
 
 
-@pytest.mark.parametrize("threaded", [False, True])
-def test_a_blocking_function_runs_in_a_thread_when_asked(folder, threaded):
+@pytest.mark.parametrize(("threaded", "at_once"), [(False, 1), (True, 3)])
+def test_a_plain_function_runs_in_a_thread_one_call_at_a_time_unless_told(folder, threaded, at_once):
     scorer = made(folder, "here", threaded=threaded)
-    score(scorer, "t", "t")
+
+    async def all_rows():
+        row = Example(0, {}, "t")
+        await asyncio.gather(*(scorer(Completion("t", 1, 1), row) for _ in range(3)))
+
+    asyncio.run(all_rows())
     threads = sys.modules[folder[1]].THREADS
-    assert (threads[-1] != threading.get_ident()) is threaded
+    assert len(threads) == 3
+    assert threading.get_ident() not in threads
+    assert len({*threads}) == at_once
+
+
+@pytest.mark.parametrize(("name", "threaded"), [("stuck", False), ("stuck", True), ("asleep", False)])
+def test_a_function_that_does_not_return_leaves_its_row_without_a_score(folder, name, threaded):
+    scorer = made(folder, name, threaded=threaded, timeout_s=0.05)
+    with pytest.raises(TimeoutError, match=r"return within 0.05 s, but it did not; mend it, or raise .* timeout_s"):
+        score(scorer, "t", "t")
+    release(folder)
+
+
+def release(folder):
+    sys.modules[folder[1]].LET_GO.set()
+
+
+def test_those_that_wait_behind_one_that_never_returns_still_get_their_turn(folder):
+    scorer = made(folder, "sometimes", timeout_s=0.1)
+
+    async def all_rows():
+        calls = [scorer(Completion(text, 1, 1), Example(0, {}, "t")) for text in ("stuck", "t", "stuck", "t")]
+        return await asyncio.gather(*calls, return_exceptions=True)
+
+    stuck, first, again, second = asyncio.run(all_rows())
+    assert (first, second) == (Score(1.0), Score(1.0))
+    assert {type(stuck), type(again)} == {TimeoutError}
+    release(folder)
+
+
+def test_a_function_that_never_returns_ends_the_run_after_some_calls(folder):
+    scorer = made(folder, "stuck", threaded=True, timeout_s=0.05)
+
+    async def all_rows():
+        calls = [scorer(Completion("t", 1, 1), Example(0, {}, "t")) for _ in range(MOST_LEFT)]
+        return await asyncio.gather(*calls, return_exceptions=True)
+
+    assert {type(one) for one in asyncio.run(all_rows())} <= {TimeoutError, ConfigError}
+    with pytest.raises(ConfigError, match="8 calls of it never did; mend it"):
+        score(scorer, "t", "t")
+    release(folder)
+
+
+def test_a_function_that_ends_its_process_ends_its_thread_alone(folder):
+    with pytest.raises(RuntimeError, match=r"the function ended with SystemExit\(3\)"):
+        score(made(folder, "leaves"), "t", "t")
+    assert score(made(folder, "good"), "t", "t").value == 1
+
+
+@pytest.mark.parametrize("limit", [0, -1, True, "soon", math.nan])
+def test_a_time_limit_is_a_number_of_seconds(folder, limit):
+    with pytest.raises(ConfigError, match="expected timeout_s in seconds"):
+        made(folder, "good", timeout_s=limit)
 
 
 def test_a_class_of_the_users_is_a_scorer_with_arguments(folder):

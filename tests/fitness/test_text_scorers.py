@@ -105,6 +105,12 @@ def test_rouge_by_hand(variant, value):
     assert result.reason == f"{variant} {value:.3f}; expected 'The cat sat on the mat.'"
 
 
+@pytest.mark.parametrize("target", ["東京", "-", '["привет", "мир"]'])
+def test_rouge_refuses_rows_of_whose_target_it_sees_nothing(target):
+    assert "has no English letter or digit" in row_flaw(make_scorer(NamedSettings(name="rouge")), {}, target)
+    assert not row_flaw(make_scorer(NamedSettings(name="rouge")), {}, '["東京", "Tokyo"]')
+
+
 def test_rouge_knows_stems_when_told():
     assert score("rouge", "cats jumping", "cat jumps").value == 0
     assert score("rouge", "cats jumping", "cat jumps", stem=True).value == 1

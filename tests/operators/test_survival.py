@@ -96,7 +96,14 @@ def test_parents_are_drawn_by_front() -> None:
 
 
 @pytest.mark.parametrize("method", [SteadyState, Tide])
-@pytest.mark.parametrize("objectives", [("tokens",), ("quality", "fun"), "quality"])
+@pytest.mark.parametrize("objectives", [("tokens",), ("quality", "fun")])
 def test_wrong_objectives_are_named(method: Any, objectives: Any) -> None:
     with pytest.raises(ConfigError, match="expects"):
+        method(objectives=objectives)
+
+
+@pytest.mark.parametrize("method", [SteadyState, Tide])
+@pytest.mark.parametrize("objectives", ["quality", 5, None])
+def test_objectives_that_are_no_list_are_told_so(method: Any, objectives: Any) -> None:
+    with pytest.raises(ConfigError, match=f"expects a list of objectives, got {objectives!r}"):
         method(objectives=objectives)
