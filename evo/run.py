@@ -27,6 +27,7 @@ from evo.profile import read_profile
 from evo.replay import individuals_now, read_individuals
 from evo.schema import TABLES
 from evo.settings import RunSettings
+from evo.spending import spending
 from evo.sql import run_query
 from evo.store import elapsed_of, spent_of
 from evo.texts import Texts
@@ -161,6 +162,13 @@ class Run:
         - calls_per_improvement: both kinds of calls for each improved child; null where none improved.
         """
         return operator_ledger(self.path)
+
+    def spending(self) -> dict[str, Usage]:
+        """Return what was used by purpose: ``task``, ``operator``, ``judge``; every attempt counted.
+
+        ``usd`` is None where what a call cost is unknown; recalled answers cost nothing.
+        """
+        return spending(self.path)
 
     def examples(self) -> pa.Table:
         """Return what is known of each dev and train row over all prompts; test rows are left out.

@@ -92,9 +92,11 @@ class Tide:
             that gave a new prompt, births that did not]. None: nothing.
         credit_from: An earlier run's folder, from which ``credits`` are filled in when a run begins; of use where the
             operator model is the same.
-        optimize_for: ``calls`` has 4 births under way at once; ``time`` 16, which breed from staler parents.
+        optimize_for: ``calls`` has 4 births or requests for evidence under way at once; ``time`` 16, which breed from
+            staler parents. Each takes 10 rows at a time.
+        at_once: Another number of these: with more slots than ten times as many, some would stand idle.
         length_penalty: Taken off the mean score in ranking for every 400 characters, about 100 tokens, worked examples
-            included.
+            included; the run's winner is chosen by dev score alone.
         objectives: With quality and others of tokens, cost and latency, NSGA-II says who lives and breeds, so that a
             front of prompts evolves; see it with ``evo best --front``. The winner is still the best by quality.
         patience: Births without a new incumbent after which all but it make room; None: never.
@@ -113,6 +115,7 @@ class Tide:
     credits: Mapping[str, Sequence[float]] | None = None
     credit_from: str | None = None
     optimize_for: Literal["calls", "time"] = "calls"
+    at_once: int | None = None
     length_penalty: float = 0.03
     objectives: tuple[str, ...] = (QUALITY,)
     patience: int | None = 60
@@ -123,8 +126,9 @@ class Tide:
     def __post_init__(self) -> None:
         for name in ("population", "tournament", "max_tokens", "renewals"):
             at_least(NAME, name, getattr(self, name), 1)
-        if self.patience is not None:
-            at_least(NAME, "patience", self.patience, 1)
+        for name in ("patience", "at_once"):
+            if getattr(self, name) is not None:
+                at_least(NAME, name, getattr(self, name), 1)
         between(NAME, "temperature", self.temperature, 0, 2)
         between(NAME, "length_penalty", self.length_penalty, 0, 1)
         one_of(NAME, "optimize_for", self.optimize_for, Literal["calls", "time"])
@@ -141,7 +145,7 @@ class Tide:
     @property
     def in_flight(self) -> int:
         """Most births under way at once."""
-        return IN_FLIGHT[self.optimize_for]
+        return self.at_once or IN_FLIGHT[self.optimize_for]
 
     def start(self, brief: Brief) -> TideState:
         """Return the first state. Raises ConfigError when there is no seed prompt."""

@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow.compute as pc
 from rich.console import Console
 
+from evo.budget import Usage
 from evo.cli.text import duration, money, one_line, percent, safe, say, shell_word
 from evo.failures import failure_words
 from evo.model import INSTRUCTION, Individual, Prompt
@@ -39,15 +40,21 @@ def report_lines(run: Run) -> list[str]:
     lines += [*_unread(run), *_failures(result), *_extinct(run)]
     line = run.lineage(winner["individual"]).line()
     lines += ["", f"where it came from ({len(line)} steps on the line of fittest parents)", *_steps(line)]
-    spent = result["spent"]
-    tokens = f"{spent['tokens']:,} tokens"
-    lines += [
-        "",
-        f"cost     {spent['calls']:,} calls, {tokens}, {money(spent['usd'])}, {duration(result['elapsed_s'])}",
-    ]
+    spent = Usage(**result["spent"])
+    lines += ["", f"cost     {_usage(spent)}, {duration(result['elapsed_s'])}", *_purposes(run)]
     path = shell_word(run.path)
     lines += [f"look     evo show {path}", f"         evo lineage {path}", f"         evo report {path}"]
     return lines
+
+
+def _usage(spent: Usage) -> str:
+    return f"{spent.calls:,} calls, {spent.tokens:,} tokens, {money(spent.usd)}"
+
+
+def _purposes(run: Run) -> list[str]:
+    """Return what each kind of model took, where there are several."""
+    found = run.spending()
+    return [f"         {purpose} {_usage(used)}" for purpose, used in found.items()] if len(found) > 1 else []
 
 
 def _optimism(result: dict[str, Any]) -> str:

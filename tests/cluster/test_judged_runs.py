@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from evo import ConfigError, Run, estimate, evolve, open_run
+from evo.budget import Usage
+from evo.cli.report import report_lines
 from fitness.toy import toy_rows
 
 ROWS = toy_rows(24)
@@ -52,6 +54,16 @@ def test_a_run_is_scored_by_its_judge_within_one_budget(settings):
     assert all(row["reason"].startswith("judged ") for row in rows)
     judged = {call["individual"] for call in calls(run) if call["purpose"] == "judge"}
     assert judged <= set(run.individuals()["id"].to_pylist())
+
+
+def test_the_report_says_what_judging_and_writing_took(settings):
+    run = go(settings)
+    spending = run.spending()
+    total = sum(spending.values(), Usage())
+    assert (total.calls, total.tokens, total.usd) == (run.spent.calls, run.spent.tokens, pytest.approx(run.spent.usd))
+    judge = Counter(call["purpose"] for call in calls(run))["judge"]
+    assert spending["judge"] == Usage(judge, 110 * judge, pytest.approx(1.1e-4 * judge))
+    assert f"         judge {judge:,} calls, {110 * judge:,} tokens, ${1.1e-4 * judge:.4f}" in report_lines(run)
 
 
 def test_the_same_reply_to_the_same_row_is_judged_once(settings):

@@ -204,6 +204,7 @@ def test_what_earlier_runs_taught_is_a_prior() -> None:
         ({"credits": {"edit": [1, 5]}}, "mean gain"),
         ({"operators": {"edit": 0}}, "above 0"),
         ({"patience": 0}, "patience"),
+        ({"at_once": 0}, "at_once"),
     ],
 )
 def test_wrong_arguments_are_named(arguments: dict[str, Any], words: str) -> None:
@@ -212,4 +213,4 @@ def test_wrong_arguments_are_named(arguments: dict[str, Any], words: str) -> Non
 
 
 def test_time_has_more_births_under_way() -> None:
-    assert (Tide().in_flight, Tide(optimize_for="time").in_flight) == (4, 16)
+    assert (Tide().in_flight, Tide(optimize_for="time").in_flight, Tide(at_once=64).in_flight) == (4, 16, 64)
