@@ -67,6 +67,7 @@ def main() -> None:
     parser.add_argument("--dev", type=int, default=60, help="dev rows used")
     parser.add_argument("--test", type=int, default=200, help="test rows used")
     parser.add_argument("--after", type=int, metavar="N", help="score winners on N test rows, outside of the budget")
+    parser.add_argument("--estimate", action="store_true", help="foresee the tokens first, for --out")
     parser.add_argument("--prompts", type=int, default=10, help="seed prompts used, from the first on")
     parser.add_argument("--executor", default="ray")
     parser.add_argument("--storage", type=Path, default=Path("runs"))
@@ -102,23 +103,26 @@ def _run(options: argparse.Namespace, words: str, racing: str, model: dict[str, 
     splits = {"train": options.dev, "dev": options.dev, "test": options.after or options.test}
     rows = {split: drawn_rows(options.data / f"{split}.jsonl", count) for split, count in splits.items()}
     prompts = [line.strip() for line in (options.data / "initial_prompts.txt").read_text().splitlines() if line.strip()]
-    started, cpu = time.perf_counter(), time.process_time()
     sealed = rows.pop("test") if options.after else []
-    run = evo.evolve(
-        {"data": rows, "scorer": "choice", "layout": LAYOUT, "description": task["description"]},
-        prompts=prompts[: options.prompts],
-        model=model,
-        operator_model=options.operator_model,
-        method=_named(words),
-        racing=_named(racing) if racing else None,
-        budget={"calls": options.calls, "births": options.births},
-        concurrency=4,
-        executor=options.executor,
-        storage=str(options.storage),
-        seed=seed,
-    )
+    asked = {"data": rows, "scorer": "choice", "layout": LAYOUT, "description": task["description"]}
+    settings: dict[str, Any] = {
+        "prompts": prompts[: options.prompts],
+        "model": model,
+        "operator_model": options.operator_model,
+        "method": _named(words),
+        "racing": _named(racing) if racing else None,
+        "budget": {"calls": options.calls, "births": options.births},
+        "concurrency": 4,
+        "executor": options.executor,
+        "storage": str(options.storage),
+        "seed": seed,
+    }
+    foreseen = evo.estimate(asked, **settings).tokens if options.estimate else None
+    started, cpu = time.perf_counter(), time.process_time()
+    run = evo.evolve(asked, **settings)
     found = {
         **(run.result or {}),
+        "foreseen_tokens": foreseen,
         "wall_s": time.perf_counter() - started,
         "cpu_s": time.process_time() - cpu,
     }
