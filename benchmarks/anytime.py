@@ -16,12 +16,12 @@ import argparse
 import json
 from collections import Counter, defaultdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from methods import drawn_rows, scores_after
 
 import evo
+from evo.model import FAILED
 from evo.run import Run
 from evo.verdict import ENOUGH, sure_fitness
 
@@ -70,26 +70,26 @@ def stays(curve: list[float], marks: range, level: float) -> float:
 def incumbents(run: Run, marks: range) -> list[str]:
     """Return the parts, as JSON, of whom the run would have reported after each number of calls."""
     asked = Counter(row["individual"] for row in run.calls().to_pylist() if row["purpose"] == "operator")
-    births = {row["id"]: row["prompt"] for row in run.individuals().to_pylist()}
-    parts = {row["hash"]: row["parts"] for row in run.prompts().to_pylist()}
+    births = {row["id"]: row["prompt"] for row in run.individuals().to_pylist() if row["status"] != FAILED}
+    prompts = {row["hash"]: row for row in run.prompts().to_pylist()}
+    lengths = {number: len(prompts[prompt]["text"]) for number, prompt in births.items()}
     scores: dict[int, dict[int, float]] = defaultdict(dict)
     calls, found = 0, list[str]()
     for row in run.evaluations().select(["individual", "example", "split", "score"]).to_pylist():
         calls += 1 + sum(asked.pop(number) for number in [one for one in asked if one <= row["individual"]])
         while len(found) < len(marks) and calls > marks[len(found)]:
-            found.append(parts[births[leader(scores)]])
+            found.append(prompts[births[leader(scores, lengths)]]["parts"])
         if row["split"] == "dev" and row["score"] is not None:
             scores[row["individual"]][row["example"]] = row["score"]
-    return found + [parts[births[leader(scores)]]] * (len(marks) - len(found))
+    return found + [prompts[births[leader(scores, lengths)]]["parts"]] * (len(marks) - len(found))
 
 
-def leader(scores: dict[int, dict[int, float]]) -> int:
-    """Return the individual that is surest to be good, of those with at least half of the most evidence."""
+def leader(scores: dict[int, dict[int, float]], lengths: dict[int, int]) -> int:
+    """Return whom a run would report, as `evo.verdict.ranking` has it."""
     most = max(map(len, scores.values()))
-    able: dict[int, Any] = {number: own for number, own in scores.items() if len(own) >= ENOUGH * most}
-    return max(
-        able, key=lambda number: (sure_fitness(np.mean(list(able[number].values())), len(able[number])), -number)
-    )
+    able = {number: list(own.values()) for number, own in scores.items() if len(own) >= ENOUGH * most}
+    sure = {number: sure_fitness(float(np.mean(own)), len(own)) for number, own in able.items()}
+    return min(able, key=lambda number: (-sure[number], lengths[number], number))
 
 
 if __name__ == "__main__":
