@@ -138,7 +138,13 @@ def check_prices(settings: RunSettings, task: Task) -> None:
     asked = settings if task.judge_calls else settings.model_copy(update={"judge_model": None})
     paid = False
     for model in asked.models:
-        price: Price | None = Price(0.0, 0.0) if _in_process(model) else build_model(model).price
+        if _in_process(model):
+            continue
+        try:
+            price: Price | None = build_model(model).price
+        except ConfigError:  # what it lacks here, such as a key, a node may have: its workers tell
+            paid = True
+            continue
         if price is None:
             raise unpriced(model.name)
         paid |= price.cost(1, 1) > 0

@@ -8,6 +8,9 @@ from typing import Any, ClassVar
 import pytest
 
 import evo
+from evo.commission import load_task
+from evo.config import parse
+from evo.engine import check_prices
 from evo.errors import ConfigError
 from evo.model import Completion, Request
 from evo.ports import Price
@@ -107,3 +110,12 @@ def test_a_cap_in_usd_put_on_a_run_is_checked_alike(tmp_path):
     run = evo.evolve(**arguments(tmp_path, budget={"calls": 60}, **free))
     with pytest.raises(ConfigError, match="never ends a run whose models are free"):
         evo.resume(run, budget={"usd": 5.0, "calls": None})
+
+
+def test_a_key_that_only_the_nodes_have_is_no_reason_to_refuse(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NODES_OWN_KEY", raising=False)
+    there = {"name": "openai/some-model", "api_base": "http://127.0.0.1:9/v1", "api_key_env": "NODES_OWN_KEY"}
+    settings = parse(
+        {"task": {"data": {"dev": ROWS}, "scorer": "exact"}, "model": there, "budget": CAP, "prompts": ["A"]}
+    )
+    check_prices(settings, load_task(settings, Path()))
