@@ -73,13 +73,13 @@ def verdict_of(run: Run, result: Mapping[str, Any] | None, best: int | None) -> 
     if result is not None:
         sides = {name: _finalist(result[name]) for name in ("winner", "baseline")}
         looks = result.get("looks", 1)
-        found = {"gain": result["gain"], "anytime": result.get("anytime")}
+        found = {"gain": result["gain"], "anytime": result.get("anytime"), "crossed": result.get("crossed")}
         return {**sides, **found, "looks": looks, "ended": True, "seed": SEED}
     if best is None:
         return None
     now = finalists(run.path)
     sides = {name: _so_far(one) for name, one in (("winner", run.individual(best)), ("baseline", now.baseline))}
-    return {**sides, "gain": None, "anytime": None, "looks": 1, "ended": False, "seed": SEED}
+    return {**sides, "gain": None, "anytime": None, "crossed": None, "looks": 1, "ended": False, "seed": SEED}
 
 
 def _opening(run: Run, snapshot: Snapshot, result: Mapping[str, Any] | None, seen: Snapshot) -> dict[str, Any]:

@@ -320,3 +320,15 @@ def test_five_thousand_individuals_can_be_moved_and_selected(browser: Browser, t
     assert frames[10] < 100, f"a frame takes {frames[10]:.0f} ms"
     page.mouse.click(*at)
     assert chosen(page) == name(told["graph"]["id"][0])
+
+
+def test_where_folds_stand_in_for_a_test_the_gain_says_so(browser: Browser, tmp_path: Path) -> None:
+    changes = ("executor=inline", f"storage={tmp_path}", "budget.calls=3000", "task.split={folds: 4}")
+    evo("run", EXAMPLES / "toy.yaml", "--plain", *(w for one in changes for w in ("--set", one)), cwd=EXAMPLES)
+    run = package.open_run(only_run(tmp_path))
+    assert run.result is not None
+    seen = opened(browser, run.report(tmp_path / "report.html"))
+    claim = seen.page.inner_text("#verdict")
+    assert f"paired on {run.result['crossed']['gain']['n']} dev rows, each under what the other folds chose" in claim
+    assert "the search saw all rows" in claim
+    assert not seen.said

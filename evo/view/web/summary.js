@@ -31,12 +31,14 @@ function treeOf(value) {
 
 /** Return what the paired difference says, in a figure and in words. */
 function claim(result) {
-  const { winner, baseline, gain } = result;
+  const { winner, baseline, crossed } = result;
+  const gain = result.gain || (crossed && crossed.gain);
   if (!result.ended) return ['', 'not known yet: the final test comes at the end of the run', true];
   if (baseline.operator !== result.seed) return ['', 'unknown: no seed prompt was scored to compare with', true];
   if (winner.individual === baseline.individual) return ['no gain', 'no prompt beat the best seed prompt on dev', true];
-  if (!gain) return ['', 'unknown: no test rows were scored', true];
-  const words = `${range(gain.low, gain.high)} at 95 %, paired on ${plural(gain.n, 'test row')}, p\u00a0=\u00a0${pValue(gain.p_value)}`;
+  if (!gain) return ['', `unknown: no ${crossed ? 'dev' : 'test'} rows were scored`, true];
+  const rows = result.gain ? plural(gain.n, 'test row') : `${plural(gain.n, 'dev row')}, each under what the other folds chose`;
+  const words = `${range(gain.low, gain.high)} at 95 %, paired on ${rows}, p\u00a0=\u00a0${pValue(gain.p_value)}`;
   const meaning = !gain.significant ? '; no significant gain' : gain.mean < 0 ? '; the seed prompt is better' : '';
   return [`${points(gain.mean)} points`, `over the best seed prompt, ${words}${meaning}`, !gain.significant || gain.mean < 0];
 }
@@ -53,7 +55,7 @@ function verdict() {
     h('div', { class: 'prompt' }, promptOf(winner.parts)),
     h('p', { class: even ? 'claim even' : 'claim' }, figure && h('strong', null, figure), h('span', null, figure ? words : `Gain: ${words}.`)),
     scores(result),
-    h('p', { class: 'note' }, 'The dev score chose this prompt among many and is therefore optimistic. Test rows were seen by nothing in the search. ',
+    h('p', { class: 'note' }, `The dev score chose this prompt among many and is therefore optimistic. ${result.crossed ? 'Folds stand in for a test; the search saw all rows.' : 'Test rows were seen by nothing in the search.'} `,
       'It is individual ', link(winner.individual), ', made by ', bdi(winner.operator), ` on island ${winner.island}.`),
     result.anytime && baseline.individual !== winner.individual && h('p', { class: 'note' }, `However often one looks at the test while it goes on: ${range(result.anytime.low, result.anytime.high)} points, e-value ${Number(result.anytime.e_value.toPrecision(2))} (20 and more: better than the seed prompt).`),
     result.looks > 1 && h('p', { class: 'note warn' }, `These test rows have judged ${result.looks} pairs of finalists, as resumes ended with others: test and gain are less sure.`),
