@@ -33,6 +33,7 @@ def lines(
         lineage=lambda _: lineage,
         individuals=lambda: nobody,
         events=TABLES["events"].empty_table,
+        spending=dict,
     )
     found = (line.split(maxsplit=1) for line in report_lines(run) if line.strip())
     return {first: "".join(rest) for first, *rest in found}
