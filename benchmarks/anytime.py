@@ -8,6 +8,9 @@ the most evidence), scored on the same unseen test rows as the winners, outside 
 and racing policy the mean over seeds, and the median of the calls after which the incumbent stays ``--level`` above
 the best seed prompt by dev; "never" where half of the seeds end below. Calls are counted as the budget counts them:
 rows, and what operators asked for births up to the row's own; answers known before are calls too.
+
+In the end, over all runs: the winner's dev score less its test score, and its gain over the best seed prompt by dev
+less that on the test rows, which rows that are easier than others do not touch.
 """
 
 from __future__ import annotations
@@ -15,7 +18,9 @@ from __future__ import annotations
 import argparse
 import json
 from collections import Counter, defaultdict
+from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from methods import drawn_rows, scores_after
@@ -58,6 +63,21 @@ def main() -> None:
         means = " ".join(f"{mean:6.3f}" for mean in np.mean(found, axis=0))
         calls = float(np.median(reached[method, racing]))
         print(f"{method[:40]:40} {racing:16} {len(found):5}  {means}  {calls if np.isfinite(calls) else 'never'}")
+    print_optimism(latest.values())
+
+
+def print_optimism(results: Collection[dict[str, Any]]) -> None:
+    """Print by how much dev scores, and gains over the best seed prompt, exceed those on the test rows."""
+    levels, gains = [], []
+    for one in results:
+        dev = evo.open_run(one["run"]).result
+        assert dev is not None
+        winner, baseline = (dev[side]["dev"]["mean"] - one[side]["test"]["mean"] for side in ("winner", "baseline"))
+        levels.append(winner)
+        gains.append(winner - baseline)
+    for name, found in (("dev - test", levels), ("gain on dev - on test", gains)):
+        error = np.std(found, ddof=1) / np.sqrt(len(found))
+        print(f"{name} of {len(found)} winners: {np.mean(found):+.3f} +- {error:.3f}")
 
 
 def stays(curve: list[float], marks: range, level: float) -> float:
