@@ -3,7 +3,7 @@
     python benchmarks/anytime.py DATA RESULTS.jsonl --after 200 --storage RUNS
 
 RESULTS.jsonl is what `benchmarks/methods.py` wrote with ``--out`` and ``--after``. Every ``--every`` calls the
-incumbent is whom the run would have named its winner (`evo.verdict.sure_fitness` over prompts with at least half of
+incumbent is whom the run would have named its winner (`evo.statistics.sure_fitness` over prompts with at least half of
 the most evidence), scored on the same unseen test rows as the winners, outside of any budget. Prints for each method
 and racing policy the mean over seeds, and the median of the calls after which the incumbent stays ``--level`` above
 the best seed prompt by dev; "never" where half of the seeds end below. Calls are counted as the budget counts them:
@@ -28,7 +28,8 @@ from methods import drawn_rows, scores_after
 import evo
 from evo.model import FAILED
 from evo.run import Run
-from evo.verdict import ENOUGH, sure_fitness
+from evo.statistics import sure_fitness
+from evo.verdict import ENOUGH
 
 
 def main() -> None:

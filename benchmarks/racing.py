@@ -8,7 +8,7 @@ them drawn with a seed, all scored on the first rows of DATA (a folder with trai
 `benchmarks/methods.py`) by the model in this process. The second replays: in each draw rows are shuffled, and the
 prompts come as newborns in a random order to a population of 8 that keeps the best by mean score, until the rows are
 spent. Printed is the true mean, on all rows of the matrix, of whom the run would report as its winner
-(`evo.verdict.sure_fitness`), averaged over draws with its standard error; its difference to ``subset`` with 50 rows,
+(`evo.statistics.sure_fitness`), averaged over draws with its standard error; its difference to ``subset`` with 50 rows,
 draw by draw; and how often that was a win, a tie or a loss. Nothing is bred: a newborn is no better for the policy's
 earlier choices, and the parent that ``parent-gate`` compares it with is any member. Policies that try more newborns
 with the same rows gain more where children descend from better parents than they can show here.
@@ -38,7 +38,8 @@ from evo.ports import Racing
 from evo.randomness import child_rng
 from evo.rivals import Rivals, Tally, with_raced
 from evo.settings import ModelSettings, NamedSettings, TaskSettings
-from evo.verdict import ENOUGH, sure_fitness
+from evo.statistics import sure_fitness
+from evo.verdict import ENOUGH
 from fitness.evaluator import RowEvaluator
 from fitness.tasks import load_task
 from operators.edits import Edit, PhraseCrossover, Reframe

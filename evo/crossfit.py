@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from evo.journal import read_pieces
-from evo.verdict import sure_fitness
+from evo.statistics import sure_fitness
 
 Floats = npt.NDArray[np.float64]
 

@@ -22,7 +22,7 @@ from evo.ports import Price, Task
 from evo.profile import Stopwatch
 from evo.records import records
 from evo.remote import is_uri
-from evo.settings import BudgetSettings, ModelSettings, RunSettings
+from evo.settings import BudgetSettings, RunSettings
 from evo.status import Snapshot
 from evo.store import spent_of
 
@@ -138,7 +138,7 @@ def check_prices(settings: RunSettings, task: Task) -> None:
     asked = settings if task.judge_calls else settings.model_copy(update={"judge_model": None})
     paid = False
     for model in asked.models:
-        if _in_process(model):
+        if model.is_in_process:
             continue
         try:
             price: Price | None = build_model(model).price
@@ -239,7 +239,7 @@ def _with_data(settings: RunSettings, sources: Mapping[str, Any]) -> RunSettings
 
 
 def _refuse_endless(settings: RunSettings) -> None:
-    if all(map(_in_process, settings.models)):
+    if all(model.is_in_process for model in settings.models):
         _refuse_usd_alone(settings)
 
 
@@ -249,10 +249,6 @@ def _refuse_usd_alone(settings: RunSettings) -> None:
         raise ConfigError(
             "a cap in USD alone never ends a run whose models are free; add budget.calls or budget.seconds"
         )
-
-
-def _in_process(model: ModelSettings) -> bool:
-    return model.name.startswith(("local/", "fake/"))
 
 
 def _refuse_unknown_cost(settings: RunSettings, folder: RunFolder) -> None:

@@ -16,7 +16,6 @@ import pyarrow.compute as pc
 
 from evo.errors import ConfigError
 from evo.journal import read_pieces
-from evo.model import OK
 from evo.objectives import (
     COST,
     LATENCY,
@@ -29,7 +28,8 @@ from evo.objectives import (
     prompt_tokens,
 )
 from evo.replay import individuals_now, texts_of
-from evo.verdict import sure_fitness
+from evo.statistics import sure_fitnesses
+from evo.verdict import ranking
 
 Floats = npt.NDArray[np.float64]
 
@@ -52,12 +52,12 @@ FRONT = pa.schema(
 def front(folder: Path, objectives: Sequence[str] = DEFAULT) -> pa.Table:
     """Return a row for each prompt of the front; see `evo.run.Run.front`. Raises ConfigError for wrong objectives."""
     objectives = sorted(checked_objectives(objectives, "a front"), key=OBJECTIVES.index)  # quality first
-    candidates = _candidates(folder)
+    candidates = ranking(folder, enough=0.0)
     if not candidates:
         return FRONT.empty_table()
     table = _measured(folder, candidates)
     columns = {
-        QUALITY: [sure_fitness(mean, n) for mean, n in zip(*_columns(table, "dev", "dev_rows"), strict=True)],
+        QUALITY: sure_fitnesses(table["dev"].to_numpy(), table["dev_rows"].to_numpy()),
         TOKENS: -table["prompt_tokens"].to_numpy(),
         COST: -table["row_cost_usd"].to_numpy(zero_copy_only=False),
         LATENCY: -table["row_latency_s"].to_numpy(zero_copy_only=False),
@@ -69,18 +69,6 @@ def front(folder: Path, objectives: Sequence[str] = DEFAULT) -> pa.Table:
     bend = knee(values[places])
     found = table.take(pa.array(places))
     return found.append_column("knee", pa.array([n == bend for n in range(len(places))])).select(FRONT.names)
-
-
-def _candidates(folder: Path) -> list[int]:
-    """Return the individuals that were not dropped and have a score, of each prompt the one surest to be good."""
-    table = individuals_now(folder, ["id", "status", "fitness", "n_scored", "prompt"])
-    table = table.filter(pc.and_(pc.equal(table["status"], OK), pc.is_valid(table["fitness"])))
-    sure = [sure_fitness(mean, n) for mean, n in zip(*_columns(table, "fitness", "n_scored"), strict=True)]
-    numbers = table["id"].to_numpy()
-    order = np.lexsort((numbers, -np.array(sure)))
-    _, first = np.unique(table["prompt"].to_numpy()[order], return_index=True)
-    found: list[int] = numbers[order[np.sort(first)]].tolist()
-    return found
 
 
 def _measured(folder: Path, candidates: Sequence[int]) -> pa.Table:
@@ -117,7 +105,3 @@ def _row_means(folder: Path, numbers: pa.Array) -> dict[str, Floats]:
             amounts = piece[name].cast(pa.float64()).to_numpy()
             sums[name] += np.bincount(place, amounts, minlength=len(numbers))
     return {f"row_{name}": total / np.maximum(1, counts) for name, total in sums.items()}
-
-
-def _columns(table: pa.Table, *names: str) -> list[list[float]]:
-    return [table[name].to_pylist() for name in names]

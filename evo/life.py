@@ -13,8 +13,9 @@ from evo.ports import Evidence, Llm, Method, Proposal, Racing, Task
 from evo.randomness import child_rng
 from evo.replay import Found
 from evo.rivals import Rivals, Tally, untried, with_raced
+from evo.statistics import sure_fitness
 from evo.status import IslandStatus
-from evo.verdict import ENOUGH, sure_fitness
+from evo.verdict import ENOUGH
 
 S = TypeVar("S")
 

@@ -118,6 +118,11 @@ class ModelSettings(Settings):
         return self
 
     @property
+    def is_in_process(self) -> bool:
+        """Whether it is answered within the process, at no price."""
+        return self.name.startswith(("local/", "fake/"))
+
+    @property
     def is_direct(self) -> bool:
         """Whether calls go out without LiteLLM.
 

@@ -60,13 +60,17 @@ def build_model(settings: ModelSettings) -> Any:
 
     Raises ConfigError when it cannot be made.
     """
+    return resolve("evo.models", model_kind(settings))(settings)
+
+
+def model_kind(settings: ModelSettings) -> str:
+    """Return the entry point or ``module:name`` that answers for a model; ``direct`` and ``litellm`` ask others."""
     if settings.is_direct:
-        return resolve("evo.models", "direct")(settings)
+        return "direct"
     prefix = settings.name.partition("/")[0]
     if ":" in prefix:
-        return resolve("evo.models", settings.name)(settings)
-    kind = prefix if prefix in names("evo.models").keys() - {"litellm", "direct"} else "litellm"
-    return resolve("evo.models", kind)(settings)
+        return settings.name
+    return prefix if prefix in names("evo.models").keys() - {"litellm", "direct"} else "litellm"
 
 
 def _imported(path: str, what: str) -> Any:

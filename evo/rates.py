@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from evo.accounting import bound_of
 from evo.bounds import with_bound
 from evo.errors import EvoError, LlmError, OperatorError
+from evo.failures import SCORER
 from evo.model import EXAMPLES, STAGES, Completion, Individual, Prompt, Request, demos_of
 from evo.plugins import build, build_model, resolve
 from evo.ports import EvaluatorFactory, Llm, Price, Task
@@ -155,8 +156,8 @@ async def measured(
 
 async def guessed(task: Task, model: ModelSettings, judge: Overheard | None = None) -> Rates:
     """Return a model's rates without asking it: from the bytes of one row, and replies of the stand-in's length."""
-    chooses = model.name.startswith(("local/", "fake/"))
-    llm = Overheard(build_model(STAND_IN.model_copy(update={"options": {"garble": 0.0, "choose": chooses}})))
+    options = {"garble": 0.0, "choose": model.is_in_process}
+    llm = Overheard(build_model(STAND_IN.model_copy(update={"options": options})))
     await _try_row(task, llm, model, judge)
     guesses = [(request, _guess(request, reply)) for request, reply in llm.said]
     return await _rates(task, guesses, [], None, None, [])
@@ -231,8 +232,8 @@ async def _try_row(task: Task, llm: Llm, model: ModelSettings, judge: Overheard 
         _refuse_dead(judge)
         raise _dead(model, error) from error
     _refuse_dead(judge)
-    if outcome.error.startswith("scorer: "):
-        return [f"the scorer failed on a dev row: {outcome.error.removeprefix('scorer: ')}"]
+    if outcome.error.startswith(SCORER):
+        return [f"the scorer failed on a dev row: {outcome.error.removeprefix(SCORER)}"]
     if outcome.score is None:
         raise _dead(model, outcome.error)
     if outcome.parsed:

@@ -70,6 +70,19 @@ def wilson(successes: float, n: int, confidence: float = 0.95) -> Interval:
     return Interval(max(0.0, middle - half), min(1.0, middle + half))
 
 
+def sure_fitness(fitness: float, n: int) -> float:
+    """Return the lower end of the interval of a mean score over ``n`` examples: what individuals are ranked by."""
+    return wilson(min(n, fitness * n), n).low
+
+
+def sure_fitnesses(fitness: Floats, scored: npt.NDArray[np.int32]) -> Floats:
+    """Return `sure_fitness` of many, computed once for what many share: means over as many rows have few values."""
+    _, code = np.unique(fitness, return_inverse=True)
+    _, first, which = np.unique(code * (1 + int(scored.max())) + scored, return_index=True, return_inverse=True)
+    pairs = zip(fitness[first].tolist(), scored[first].tolist(), strict=True)
+    return np.array([sure_fitness(mean, n) for mean, n in pairs])[which]
+
+
 def mean_interval(
     scores: Iterable[float], confidence: float = 0.95, rng: np.random.Generator | None = None
 ) -> Interval:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -20,7 +19,7 @@ from evo.journal import read_pieces, read_table
 from evo.model import Individual, island_of
 from evo.randomness import child_rng
 from evo.replay import individuals_now, read_individuals
-from evo.statistics import mean_interval, paired_difference, wilson
+from evo.statistics import mean_interval, paired_difference, sure_fitnesses
 
 SEED = "seed"
 """The operator of individuals that are seed prompts."""
@@ -58,9 +57,14 @@ def finalists(folder: Path, kin_of: Callable[[int], Collection[int]] | None = No
 
 
 def ranking(
-    folder: Path, k: int | None = None, *, operator: str | None = None, islands: Collection[int] | None = None
+    folder: Path,
+    k: int | None = None,
+    *,
+    operator: str | None = None,
+    islands: Collection[int] | None = None,
+    enough: float = ENOUGH,
 ) -> list[int]:
-    """Return individuals from best to worst, one for each text, those with at least half of the most evidence.
+    """Return individuals from best to worst, one for each text, those with ``enough`` of the most evidence, half of it.
 
     They are ranked by the lower end of the interval of their dev fitness: with equal evidence that is the order of
     fitness, and luck on few rows does not win. Ties go to the shorter prompt, then to the older individual. With
@@ -75,7 +79,7 @@ def ranking(
     if not table.num_rows:
         return []
     most = pc.max(pc.add(table["n_scored"], 0)).as_py()
-    table = table.filter(pc.greater_equal(table["n_scored"], ENOUGH * most))
+    table = table.filter(pc.greater_equal(table["n_scored"], enough * most))
     pieces = [
         (piece["hash"], pc.utf8_length(piece["text"])) for piece in read_pieces(folder, "prompts", ["hash", "text"])
     ]
@@ -85,23 +89,10 @@ def ranking(
     which = pc.index_in(table["prompt"], value_set=hashes)
     length = lengths.take(which).to_numpy()
     fitness, scored, numbers = (table[name].to_numpy() for name in ("fitness", "n_scored", "id"))
-    order = np.lexsort((numbers, length, -_sure(fitness, scored)))
+    order = np.lexsort((numbers, length, -sure_fitnesses(fitness, scored)))
     _, first = np.unique(which.to_numpy()[order], return_index=True)
     best: list[int] = numbers[order[np.sort(first)]].tolist()
     return best[:k]
-
-
-def sure_fitness(fitness: float, n: int) -> float:
-    """Return the lower end of the interval of a mean score over ``n`` examples: what individuals are ranked by."""
-    return wilson(min(n, fitness * n), n).low
-
-
-def _sure(fitness: npt.NDArray[np.float64], scored: npt.NDArray[np.int32]) -> npt.NDArray[np.float64]:
-    """Return `sure_fitness` of many, computed once for what many share: means over as many rows have few values."""
-    _, code = np.unique(fitness, return_inverse=True)
-    _, first, which = np.unique(code * (1 + int(scored.max())) + scored, return_index=True, return_inverse=True)
-    pairs = zip(fitness[first].tolist(), scored[first].tolist(), strict=True)
-    return np.array([sure_fitness(mean, n) for mean, n in pairs])[which]
 
 
 def test_scores(folder: Path, number: int) -> Mapping[int, float]:

@@ -65,9 +65,9 @@ def _named(options: Mapping[str, Any], place: str = "") -> Iterator[tuple[str, s
         name = re.sub(r"[\W_]", "", str(key)).lower()
         yield f"{place}{key}", name
         if name not in _OTHERS:
-            inner = value if isinstance(value, list | tuple) else [value]
-            for one in inner:
-                yield from _named(one, f"{place}{key}.") if isinstance(one, Mapping) else ()
+            for one in value if isinstance(value, list | tuple) else [value]:
+                if isinstance(one, Mapping):
+                    yield from _named(one, f"{place}{key}.")
 
 
 def own_key(settings: ModelSettings) -> str | None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from statistics import stdev
 
 from evo.model import Outcome, total_cost
-from evo.plugins import build_model, names
+from evo.plugins import build_model, model_kind
 from evo.ports import Scorer
 from evo.settings import ModelSettings
 
@@ -52,6 +52,4 @@ def useless(models: Sequence[ModelSettings]) -> str:
 
 def _gives_likelihoods(model: ModelSettings) -> bool:
     """Return what the model says itself; those that LiteLLM or an endpoint answers never do, and need not be made."""
-    kind = model.name.partition("/")[0]
-    ours = ":" in kind or kind in names("evo.models").keys() - {"litellm", "direct"}
-    return ours and not model.is_direct and bool(build_model(model).can_choose)
+    return model_kind(model) not in ("direct", "litellm") and bool(build_model(model).can_choose)

@@ -115,11 +115,7 @@ def code_in(reply: str) -> str:
     """
     for block in BLOCK.finditer(reply.replace("\r\n", "\n")):
         if block["language"].lower() in PYTHON:
-            return (
-                re.sub(rf"^[ \t]{{1,{len(block['indent'])}}}", "", block["code"], flags=re.MULTILINE)
-                if block["indent"]
-                else block["code"]
-            )
+            return re.sub(rf"^[ \t]{{0,{len(block['indent'])}}}", "", block["code"], flags=re.MULTILINE)
     return reply
 
 

@@ -24,7 +24,7 @@ from evo.errors import ConfigError
 from evo.model import FAILED, Brief, Individual, Prompt
 from evo.objectives import QUALITY
 from evo.ports import Proposal
-from evo.statistics import wilson
+from evo.statistics import sure_fitness
 from operators.arguments import at_least, between, one_of
 from operators.credit import Credit, drawn_operator, paired_gain
 from operators.few_shot import FewShot
@@ -221,8 +221,7 @@ class Tide:
         return tuple(sorted(living, key=lambda one: (-self._sure(one), one.number))[:1])
 
     def _sure(self, one: Individual) -> float:
-        rows = one.evaluation.count
-        return wilson(min(rows, rows * one.fitness), rows).low - self._penalty(one)
+        return sure_fitness(one.fitness, one.evaluation.count) - self._penalty(one)
 
     def _restarted(self, state: TideState) -> TideState:
         if self.patience is None or state.idle < self.patience or len(state.living) < 2:

@@ -131,7 +131,7 @@ def _stopping(stop: Callable[[], None], console: Console) -> Iterator[None]:
 def _confirm(settings: RunSettings, options: Namespace) -> None:
     budget = settings.budget
     capped = budget.calls or budget.tokens or budget.usd or budget == type(budget)()
-    free = all(model.name.startswith(("local/", "fake/")) for model in settings.models)
+    free = all(model.is_in_process for model in settings.models)
     if capped or free or options.yes or not sys.stdin.isatty():
         return
     if input("no cap on calls, tokens or USD is set for a model that may cost money; go on? [y/N] ").lower() != "y":
