@@ -54,7 +54,11 @@ def test_a_missing_score_is_left_out_and_never_zero(outcomes):
     present = [o.score for o in evaluation.outcomes if o.score is not None]
     assert evaluation.count == len(present) == len(evaluation.scores)
     assert evaluation.count + len(evaluation.missing) == len(evaluation.outcomes)
-    assert math.isnan(evaluation.mean) if not present else min(present) <= evaluation.mean <= max(present) + 1e-12
+    rounding = 1e-12  # the mean of three equal scores can lie beside them by the last bit
+    if present:
+        assert min(present) - rounding <= evaluation.mean <= max(present) + rounding
+    else:
+        assert math.isnan(evaluation.mean)
     failures = evaluation.failures(3)
     assert len(failures) <= 3
     assert [o.score for o in failures] == sorted(score for score in present if score < 1)[:3]

@@ -35,11 +35,11 @@ class Counting(FakeLlm):
 '''
 
 
-def config(folder: Path, executor: str) -> Path:
+def config(folder: Path, executor: str, calls: int = 3000) -> Path:
     (folder / "counting.py").write_text(SENDER)
     file = folder / "toy.yaml"
     text = (EXAMPLES / "toy.yaml").read_text().replace("toy.jsonl", str(EXAMPLES / "toy.jsonl"))
-    text = text.replace("model: fake/toy", 'model: "counting:Counting"').replace("calls: 20000", "calls: 3000")
+    text = text.replace("model: fake/toy", 'model: "counting:Counting"').replace("calls: 20000", f"calls: {calls}")
     file.write_text(f"{text}\nexecutor: {executor}\nconcurrency: {CONCURRENCY}\ncache: false\n")
     return file
 
@@ -49,8 +49,8 @@ def calls_logged(storage: Path) -> int:
     return read_table(runs[0].parent, "calls", ["key"]).num_rows if runs else 0
 
 
-def kill_and_resume(folder: Path, executor: str, moments: list[int]) -> None:
-    file, sent = config(folder, executor), folder / "sent"
+def kill_and_resume(folder: Path, executor: str, calls: int, moments: list[int]) -> None:
+    file, sent = config(folder, executor, calls), folder / "sent"
     os.environ["SENT"], os.environ["PYTHONPATH"] = str(sent), str(folder)
     kills = 0
     for moment in moments:
@@ -81,13 +81,13 @@ def test_inline_killed_at_random_moments(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setenv("SENT", "")
     monkeypatch.setenv("PYTHONPATH", "")
     moments = sorted(int(m) for m in np.random.default_rng(7).integers(20, 2200, size=4))
-    kill_and_resume(tmp_path, "inline", moments)
+    kill_and_resume(tmp_path, "inline", 3000, moments)
 
 
 def test_ray_killed_in_the_middle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SENT", "")
     monkeypatch.setenv("PYTHONPATH", "")
-    kill_and_resume(tmp_path, "ray", [700])
+    kill_and_resume(tmp_path, "ray", 1500, [700])
 
 
 def test_ctrl_c_keeps_everything_and_says_how_to_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from command import EXAMPLES, evo_json, only_run, running, wait_for
+from command import EXAMPLES, evo, evo_json, only_run, running, wait_for
 from nodes import nodes
 
 import evo as library
@@ -49,17 +49,21 @@ def loaded_from(run: Path, places: list[Path]) -> set[Path]:
     return {place for place in places for file in files if file and file.startswith(f"{place}/")}
 
 
+def events(storage: Path) -> list[str]:
+    """Return the kinds of what happened to a run so far."""
+    return [str(kind) for kind in read_table(only_run(storage), "events", ["kind"])["kind"].to_pylist()]
+
+
 @pytest.mark.real
 def test_three_nodes_started_apart_one_joins_late_and_one_leaves(tmp_path: Path, task: Path) -> None:
     elsewhere, storage = tmp_path / "elsewhere", tmp_path / "runs"
     elsewhere.mkdir()
-    settings = [f"storage={storage}", "cache=false", "budget.calls=9000", "model.options.latency_ms=300"]
+    settings = (f"storage={storage}", "cache=false", "budget.calls=1000000", "model.options.latency_ms=300")
     changes = [part for change in (*settings, "concurrency=40") for part in ("--set", change)]
     with nodes() as cluster:
         places = [cluster.start(), cluster.start()]
-        with running(
-            "run", task / "toy.yaml", "--address", cluster.address, "--plain", *changes, cwd=elsewhere
-        ) as process:
+        arguments = ("run", task / "toy.yaml", "--address", cluster.address, "--plain", *changes)
+        with running(*arguments, cwd=elsewhere) as process:
 
             def are_used(count: int) -> bool:
                 assert process.poll() is None, process.communicate()[0]
@@ -71,13 +75,16 @@ def test_three_nodes_started_apart_one_joins_late_and_one_leaves(tmp_path: Path,
             places.append(cluster.start())
             wait_for(lambda: are_used(3), 120, every_s=0.5)
             cluster.kill(1)
-            said = process.communicate(timeout=300)[0]
-        assert process.returncode == 0, said[-3000:]
-        run = library.open_run(only_run(storage))
+            wait_for(lambda: "worker_lost" in events(storage), 120, every_s=0.5)
+            process.send_signal(signal.SIGINT)
+            said = process.communicate(timeout=60)[0]
+        assert process.returncode == 130, said[-3000:]
+    last = library.open_run(only_run(storage)).spent.calls + 1500
+    evo("resume", only_run(storage), "--set", "executor=inline", "--set", f"budget.calls={last}", cwd=elsewhere)
+    run = library.open_run(only_run(storage))
     assert run.status == "done"
-    assert "worker_lost" in run.events()["kind"].to_pylist()
     assert evo_json("best", run.path, cwd=tmp_path)["result"]["winner"]["test"]["n"] == 160
-    assert run.spent.calls <= 9000
+    assert run.spent.calls <= last
     answered = [row["key"] for row in run.calls().to_pylist() if row["text"] is not None]
     assert len(answered) == len(set(answered)), "a call was paid twice"
 
