@@ -22,6 +22,10 @@ LENGTHS = re.compile(
 """Names under which servers take the length of a reply, in lower case without underscores."""
 REPLIES = re.compile(r"n|bestof|candidatecount|num(returnsequences|completions|generations)")
 """Names under which they take how many replies they write."""
+RESENT = re.compile(
+    r"fallbacks?|contextwindowfallback(s|dict)|(num|max)retries|retry(policy|strategy)|models|modellist"
+)
+"""Names under which LiteLLM and routers take what else to ask when a call fails."""
 _SCHEMAS = "format functions guidedjson jsonschema properties responseformat schema structuredoutputs tools"
 _OTHERS = frozenset([*_SCHEMAS.split(), "logitbias", "metadata", "reasoning", "thinking"])
 """Options whose inner names are a user's own, or bound the thinking within a reply."""
@@ -53,6 +57,11 @@ def refuse_reserved(settings: ModelSettings) -> None:
         if REPLIES.fullmatch(name):
             raise ConfigError(
                 f"model {settings.name}: option {place} asks for several replies, and caps are kept for one; remove it"
+            )
+        if RESENT.fullmatch(name):
+            raise ConfigError(
+                f"model {settings.name}: option {place} has calls sent again or to another model, which no cap and no "
+                "log would know of; remove it, and set the model's attempts"
             )
     body = settings.options.get("extra_body")
     if taken := sorted(OURS & {*settings.options, *(body if isinstance(body, Mapping) else ())}):

@@ -45,6 +45,24 @@ def test_several_replies_to_one_call_are_refused(options: dict[str, Any]) -> Non
         refuse_reserved(settings(options))
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"fallbacks": ["gpt-5"]},
+        {"context_window_fallback_dict": {"a": "b"}},
+        {"num_retries": 3},
+        {"max_retries": 3},
+        {"retry_policy": {"TimeoutErrorRetries": 3}},
+        {"model_list": []},
+        {"extra_body": {"models": ["dearer"]}},
+    ],
+    ids=str,
+)
+def test_calls_that_would_be_sent_again_unseen_are_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=r"has calls sent again or to another model.*attempts"):
+        refuse_reserved(settings(options))
+
+
 @pytest.mark.parametrize("options", [{"temperature": 1.0}, {"extra_body": {"model": "dearer"}}])
 def test_what_is_set_elsewhere_is_refused_in_the_body_too(options: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match="set elsewhere"):
