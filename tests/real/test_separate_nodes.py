@@ -49,11 +49,6 @@ def loaded_from(run: Path, places: list[Path]) -> set[Path]:
     return {place for place in places for file in files if file and file.startswith(f"{place}/")}
 
 
-def events(storage: Path) -> list[str]:
-    """Return the kinds of what happened to a run so far."""
-    return [str(kind) for kind in read_table(only_run(storage), "events", ["kind"])["kind"].to_pylist()]
-
-
 @pytest.mark.real
 def test_three_nodes_started_apart_one_joins_late_and_one_leaves(tmp_path: Path, task: Path) -> None:
     elsewhere, storage = tmp_path / "elsewhere", tmp_path / "runs"
@@ -75,14 +70,18 @@ def test_three_nodes_started_apart_one_joins_late_and_one_leaves(tmp_path: Path,
             places.append(cluster.start())
             wait_for(lambda: are_used(3), 120, every_s=0.5)
             cluster.kill(1)
-            wait_for(lambda: "worker_lost" in events(storage), 120, every_s=0.5)
+            run = library.open_run(only_run(storage))
+            wait_for(lambda: "worker_lost" in run.events()["kind"].to_pylist(), 120, every_s=0.5)
+            before = run.calls().num_rows
+            wait_for(lambda: run.calls().num_rows > before + 500, 120, every_s=0.5)  # it goes on
             process.send_signal(signal.SIGINT)
             said = process.communicate(timeout=60)[0]
         assert process.returncode == 130, said[-3000:]
-    last = library.open_run(only_run(storage)).spent.calls + 1500
-    evo("resume", only_run(storage), "--set", "executor=inline", "--set", f"budget.calls={last}", cwd=elsewhere)
-    run = library.open_run(only_run(storage))
+        last = library.open_run(run.path).spent.calls + 1500
+        evo("resume", run.path, "--address", cluster.address, "--set", f"budget.calls={last}", cwd=elsewhere)
+    run = library.open_run(run.path)
     assert run.status == "done"
+    assert "worker_lost" in run.events()["kind"].to_pylist()
     assert evo_json("best", run.path, cwd=tmp_path)["result"]["winner"]["test"]["n"] == 160
     assert run.spent.calls <= last
     answered = [row["key"] for row in run.calls().to_pylist() if row["text"] is not None]
